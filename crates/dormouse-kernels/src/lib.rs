@@ -1,0 +1,17 @@
+//! Kernels: an operation and the shapes of its operands become a [`Kernel`], which computes numbers in tiles.
+//!
+//! `dispatch` is the one exhaustive match from [`Op`](dormouse_value::Op) to the family that computes it; each family
+//! is a file of the same name as in the graph and gradient crates. A kernel says how many tiles a shape makes and how
+//! to run one of them; who runs them, and when, is the session's business.
+//!
+//! # Invariants
+//! - No module here knows a node, a graph or a variable.
+//! - No module starts a thread, takes a lock or allocates while a tile runs.
+//! - Tiles are decided by shape alone, and a tile's bits do not depend on who runs it, or when.
+//! - No kernel calls the platform's libm: scalar and vector code give the same bits on every machine.
+
+mod dispatch;
+mod kernel;
+
+pub use dispatch::compile;
+pub use kernel::{Args, Body, Cost, Kernel, KernelError, Spec};

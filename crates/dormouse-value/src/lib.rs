@@ -1,0 +1,30 @@
+//! Values: element types, shapes, arrays, and the closed vocabulary of operations on them.
+//!
+//! ```
+//! use dormouse_value::{DType, Value, shape};
+//! let value = Value::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+//! assert_eq!(value.dtype(), DType::F32);
+//! assert!(shape![?, 2].accepts(value.shape()));
+//! ```
+//!
+//! `dtype` names the element types, `shape` the concrete and the partial shapes, `value` the arrays, `op` the
+//! operations that graphs are made of and kernels compute.
+//!
+//! # Invariants
+//! - No module here knows a graph, a session or a thread.
+//! - An [`Op`] holds attributes only: never an operand, never a tensor.
+//! - A [`Value`] is never changed in place through this crate.
+
+#![forbid(unsafe_code)]
+
+mod dtype;
+mod op;
+mod shape;
+mod value;
+
+pub use dtype::{DType, Element, Weak};
+pub use op::{
+    BinaryOp, CompareOp, CumulativeOp, Distribution, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp, UnaryOp, Window2d,
+};
+pub use shape::{Dim, Dims, Shape, broadcast_dims, element_count};
+pub use value::{Value, ValueError, ValueView};

@@ -1,0 +1,512 @@
+//! The operations: a closed enum of pure data, which the graph infers, the gradient pass differentiates and the
+//! kernels compute.
+//!
+//! **Append only**: variants and fields, in nested enums too. Files store the index of a variant and the position of a
+//! field; a test holds the bytes of one exemplar of each.
+//!
+//! *Shape-only operands.* The operand called `like` below gives its shape and no numbers: once shapes are known the
+//! session drops it, so its data need not be alive ([`Op::shape_only`]).
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::{DType, Shape};
+
+/// A float attribute: equal and hashed by its bits, so that `-0.0` and `0.0` differ and a NaN equals itself.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Real {}
+
+impl Hash for Real {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+impl fmt::Debug for Real {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Element-wise operations of one operand; the result has its dtype.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum UnaryOp {
+    /// −x.
+    Neg,
+    /// |x|.
+    Abs,
+    /// −1, 0 or 1; NaN of NaN.
+    Sign,
+    /// x².
+    Square,
+    /// √x.
+    Sqrt,
+    /// 1/√x.
+    Rsqrt,
+    /// 1/x; of integers, truncated.
+    Reciprocal,
+    /// eˣ.
+    Exp,
+    /// eˣ − 1, exact near 0.
+    Expm1,
+    /// Natural logarithm.
+    Log,
+    /// ln(1 + x), exact near 0.
+    Log1p,
+    /// Sine, radians.
+    Sin,
+    /// Cosine, radians.
+    Cos,
+    /// Tangent, radians.
+    Tan,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1/(1 + e⁻ˣ).
+    Sigmoid,
+    /// ln(1 + eˣ).
+    Softplus,
+    /// max(x, 0); NaN of NaN.
+    Relu,
+    /// x where positive, eˣ − 1 elsewhere.
+    Elu,
+    /// The largest whole number not above x.
+    Floor,
+    /// The smallest whole number not below x.
+    Ceil,
+    /// The nearest whole number, halves to even.
+    Round,
+    /// Boolean negation.
+    LogicalNot,
+}
+
+/// Element-wise operations of two operands of one dtype, broadcast as numpy does; the result has their dtype.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BinaryOp {
+    /// a + b; integers wrap.
+    Add,
+    /// a − b; integers wrap.
+    Sub,
+    /// a · b; integers wrap.
+    Mul,
+    /// a / b of floats.
+    Div,
+    /// ⌊a / b⌋; an integer division by zero fails the run.
+    FloorDiv,
+    /// a − b·⌊a / b⌋, with the sign of b; an integer division by zero fails the run.
+    FloorMod,
+    /// aᵇ; a negative exponent of integers fails the run.
+    Pow,
+    /// The larger; NaN where either is.
+    Maximum,
+    /// The smaller; NaN where either is.
+    Minimum,
+    /// (a − b)².
+    SquaredDifference,
+    /// a where b > 0, else 0: the gradient of relu, of dy and either x or y.
+    ReluGrad,
+}
+
+/// Comparisons of two operands of one dtype, broadcast; the result is boolean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CompareOp {
+    /// a = b.
+    Equal,
+    /// a ≠ b.
+    NotEqual,
+    /// a < b.
+    Less,
+    /// a ≤ b.
+    LessEqual,
+    /// a > b.
+    Greater,
+    /// a ≥ b.
+    GreaterEqual,
+}
+
+/// Boolean operations of two operands, broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LogicalOp {
+    /// a ∧ b.
+    And,
+    /// a ∨ b.
+    Or,
+    /// a ⊕ b.
+    Xor,
+}
+
+/// What a reduction does with the elements along its axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReduceOp {
+    /// Σx; 0 of none.
+    Sum,
+    /// Σx / n; NaN of none, for integers truncated.
+    Mean,
+    /// Πx; 1 of none.
+    Prod,
+    /// The largest; the dtype's lowest of none; NaN where any is.
+    Max,
+    /// The smallest; the dtype's highest of none; NaN where any is.
+    Min,
+    /// ∨ of booleans.
+    Any,
+    /// ∧ of booleans.
+    All,
+}
+
+/// What a cumulative operation does along its axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CumulativeOp {
+    /// Running sum.
+    Sum,
+    /// Running product.
+    Prod,
+}
+
+/// How a window meets the border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Padding {
+    /// ⌈n / stride⌉ outputs, the odd cell of padding after, as TensorFlow.
+    Same,
+    /// Only whole windows.
+    Valid,
+}
+
+/// Strides, dilations and padding of a window over the two inner axes of an NHWC tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Window2d {
+    /// Steps between windows, `[height, width]`, at least 1.
+    pub strides: [u32; 2],
+    /// Steps between a window's taps, `[height, width]`, at least 1.
+    pub dilations: [u32; 2],
+    /// How the window meets the border.
+    pub padding: Padding,
+}
+
+/// What pooling takes of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PoolOp {
+    /// The largest; the first of equals.
+    Max,
+    /// The mean of the cells inside the input.
+    Average,
+}
+
+/// What a random node draws from. Not an [`Op`]: it has a state, the counter of its generator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Distribution {
+    /// Uniform over [0, 1).
+    Uniform,
+    /// Normal of mean 0 and deviation 1.
+    Normal,
+    /// The same, drawn again where it falls beyond 2 deviations.
+    TruncatedNormal,
+}
+
+/// An operation: mathematics without effects, so equal operations of equal operands are one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Op {
+    /// Its operand; any dtype.
+    Identity,
+    /// Its operand, where gradients end; any dtype.
+    StopGradient,
+    /// Its operand, whose shape must be one that `shape` accepts.
+    EnsureShape {
+        /// The partial shape.
+        shape: Shape,
+    },
+    /// Its operand; the run fails with `message` where an element is NaN or infinite. Floats.
+    CheckNumerics {
+        /// What the error says first.
+        message: String,
+    },
+    /// Element-wise, one operand.
+    Unary(UnaryOp),
+    /// Element-wise, two operands.
+    Binary(BinaryOp),
+    /// Element-wise comparison.
+    Compare(CompareOp),
+    /// Element-wise boolean operation.
+    Logical(LogicalOp),
+    /// (condition, a, b): a where the condition holds, else b, all broadcast.
+    Select,
+    /// Every element as another dtype: floats to integers truncate and saturate, numbers to booleans are x ≠ 0.
+    Cast {
+        /// The result's dtype.
+        to: DType,
+    },
+    /// The sum of one or more operands of one shape, in operand order.
+    AddN,
+    /// (x): elements along `axes` to one.
+    Reduce {
+        /// What is done.
+        op: ReduceOp,
+        /// Negative axes count from the end; `None` is all.
+        axes: Option<SmallVec<[i32; 4]>>,
+        /// Whether reduced axes stay, with extent 1.
+        keep_dims: bool,
+    },
+    /// (x): the index of the largest element along `axis`, the first of equals; a NaN is never larger. Result i32 or i64.
+    ArgMax {
+        /// Negative counts from the end.
+        axis: i32,
+        /// `I32` or `I64`.
+        output: DType,
+    },
+    /// (x): as `ArgMax`, of the smallest.
+    ArgMin {
+        /// Negative counts from the end.
+        axis: i32,
+        /// `I32` or `I64`.
+        output: DType,
+    },
+    /// (x): the running sum or product along `axis`.
+    Cumulative {
+        /// What runs.
+        op: CumulativeOp,
+        /// Negative counts from the end.
+        axis: i32,
+        /// Whether an element leaves itself out.
+        exclusive: bool,
+        /// Whether it runs from the end.
+        reverse: bool,
+    },
+    /// (a, b): `[.., n, k] × [.., k, m] → [.., n, m]`, leading axes broadcast.
+    MatMul {
+        /// Whether a's last two axes are swapped first.
+        transpose_a: bool,
+        /// Whether b's last two axes are swapped first.
+        transpose_b: bool,
+    },
+    /// (x): the same elements with other extents; one of `dims` may be −1.
+    Reshape {
+        /// The extents.
+        dims: SmallVec<[i64; 4]>,
+    },
+    /// (x, like): the same elements with `like`'s shape.
+    ReshapeLike,
+    /// (x): axes of extent 1 put in, at these places of the result.
+    ExpandDims {
+        /// Places in the result; negative count from its end.
+        axes: SmallVec<[i32; 4]>,
+    },
+    /// (x): axes of extent 1 taken out; empty takes out all.
+    Squeeze {
+        /// Negative count from the end.
+        axes: SmallVec<[i32; 4]>,
+    },
+    /// (x): axes in another order; result axis i is x's axis `perm[i]`.
+    Transpose {
+        /// A permutation; empty reverses all axes.
+        perm: SmallVec<[u32; 4]>,
+    },
+    /// (x₀, …): joined along `axis`.
+    Concat {
+        /// Negative counts from the end.
+        axis: i32,
+    },
+    /// (dy, x₀ like, …, xₙ like): the part of dy that came from operand `index` of a concat.
+    ConcatGrad {
+        /// The concat's axis.
+        axis: i32,
+        /// Which operand.
+        index: u32,
+    },
+    /// (x): `size` elements from `begin` on along each axis; a size of −1 is the rest.
+    Slice {
+        /// First index along each axis.
+        begin: SmallVec<[i64; 4]>,
+        /// Elements along each axis.
+        size: SmallVec<[i64; 4]>,
+    },
+    /// (x, like): as `Slice`, with `like`'s shape as the size.
+    SliceLike {
+        /// First index along each axis.
+        begin: SmallVec<[i64; 4]>,
+    },
+    /// (dy, like): zeros of `like`'s shape with dy put at `begin`.
+    SliceGrad {
+        /// First index along each axis.
+        begin: SmallVec<[i64; 4]>,
+    },
+    /// (x): `value` put around.
+    Pad {
+        /// Elements before and after along each axis.
+        paddings: SmallVec<[[u32; 2]; 4]>,
+        /// What is put there.
+        value: Real,
+    },
+    /// (x): repeated along each axis.
+    Tile {
+        /// Times along each axis.
+        multiples: SmallVec<[u32; 4]>,
+    },
+    /// (dy): summed over the copies that a tile made.
+    TileGrad {
+        /// The tile's multiples.
+        multiples: SmallVec<[u32; 4]>,
+    },
+    /// (x, indices): slices of x along `axis` at i32 or i64 indices; an index outside fails the run.
+    Gather {
+        /// Negative counts from the end.
+        axis: i32,
+    },
+    /// (dy, indices, like): zeros of `like`'s shape with the slices of dy added at the indices along `axis`.
+    GatherGrad {
+        /// The gather's axis, from the front.
+        axis: i32,
+    },
+    /// (indices): `on` at the index along the new axis, `off` elsewhere; an index outside gives `off` throughout.
+    OneHot {
+        /// Extent of the new axis.
+        depth: u32,
+        /// Place of the new axis; negative counts from the result's end.
+        axis: i32,
+        /// Value at the index.
+        on: Real,
+        /// Value elsewhere.
+        off: Real,
+        /// The result's dtype.
+        dtype: DType,
+    },
+    /// (x): broadcast to these extents.
+    BroadcastTo {
+        /// The extents.
+        dims: SmallVec<[u64; 4]>,
+    },
+    /// (x, like): broadcast to `like`'s shape.
+    BroadcastLike,
+    /// (dy, like): dy summed back to `like`'s shape, the transpose of a broadcast.
+    SumLike,
+    /// (like): its shape as a vector. I32 or I64.
+    ShapeOf {
+        /// `I32` or `I64`.
+        output: DType,
+    },
+    /// (like): its number of elements as a scalar. I32 or I64.
+    SizeOf {
+        /// `I32` or `I64`.
+        output: DType,
+    },
+    /// (logits): exp(x − max) / Σ along `axis`.
+    Softmax {
+        /// Negative counts from the end.
+        axis: i32,
+    },
+    /// (logits): x − max − ln Σ exp(x − max) along `axis`.
+    LogSoftmax {
+        /// Negative counts from the end.
+        axis: i32,
+    },
+    /// (logits [n, c], labels [n, c]) → (loss [n], softmax − labels [n, c]). Labels are distributions.
+    SoftmaxCrossEntropy,
+    /// (logits [n, c], labels [n]) → (loss [n], softmax − one-hot [n, c]). Labels are i32 or i64; one outside fails the run.
+    SparseSoftmaxCrossEntropy,
+    /// (x): Σx² / 2.
+    L2Loss,
+    /// (x [n, h, w, i], filter [h, w, i, o]) → [n, h', w', o].
+    Conv2d(Window2d),
+    /// (dy, filter, like x): the gradient of a convolution with respect to its input.
+    Conv2dInputGrad(Window2d),
+    /// (x, dy, like filter): the gradient of a convolution with respect to its filter.
+    Conv2dFilterGrad(Window2d),
+    /// (x [n, h, w, c]) → [n, h', w', c].
+    Pool2d {
+        /// Largest or mean.
+        op: PoolOp,
+        /// Cells of a window, `[height, width]`.
+        size: [u32; 2],
+        /// Where windows lie.
+        window: Window2d,
+    },
+    /// (x, y, dy): dy put where each window's largest element was, the first of equals.
+    MaxPoolGrad {
+        /// Cells of a window, `[height, width]`.
+        size: [u32; 2],
+        /// Where windows lie.
+        window: Window2d,
+    },
+    /// (x, y, d): of d, shaped as x, what stands where each window's largest element was.
+    MaxPoolGradGrad {
+        /// Cells of a window, `[height, width]`.
+        size: [u32; 2],
+        /// Where windows lie.
+        window: Window2d,
+    },
+    /// (dy, like x): dy spread evenly over each window's cells inside the input.
+    AveragePoolGrad {
+        /// Cells of a window, `[height, width]`.
+        size: [u32; 2],
+        /// Where windows lie.
+        window: Window2d,
+    },
+}
+
+impl Op {
+    /// How many tensors it gives.
+    pub fn outputs(&self) -> usize {
+        if matches!(self, Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy) { 2 } else { 1 }
+    }
+
+    /// Whether operand `index` gives its shape only.
+    pub fn shape_only(&self, index: usize) -> bool {
+        match self {
+            Op::ShapeOf { .. } | Op::SizeOf { .. } => true,
+            Op::ReshapeLike
+            | Op::SliceLike { .. }
+            | Op::SliceGrad { .. }
+            | Op::BroadcastLike
+            | Op::SumLike
+            | Op::AveragePoolGrad { .. }
+            | Op::ConcatGrad { .. } => index >= 1,
+            Op::GatherGrad { .. } | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => index == 2,
+            Op::Identity
+            | Op::StopGradient
+            | Op::EnsureShape { .. }
+            | Op::CheckNumerics { .. }
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Logical(_)
+            | Op::Select
+            | Op::Cast { .. }
+            | Op::AddN
+            | Op::Reduce { .. }
+            | Op::ArgMax { .. }
+            | Op::ArgMin { .. }
+            | Op::Cumulative { .. }
+            | Op::MatMul { .. }
+            | Op::Reshape { .. }
+            | Op::ExpandDims { .. }
+            | Op::Squeeze { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::Tile { .. }
+            | Op::TileGrad { .. }
+            | Op::Gather { .. }
+            | Op::OneHot { .. }
+            | Op::BroadcastTo { .. }
+            | Op::Softmax { .. }
+            | Op::LogSoftmax { .. }
+            | Op::SoftmaxCrossEntropy
+            | Op::SparseSoftmaxCrossEntropy
+            | Op::L2Loss
+            | Op::Conv2d(_)
+            | Op::Pool2d { .. }
+            | Op::MaxPoolGrad { .. }
+            | Op::MaxPoolGradGrad { .. } => false,
+        }
+    }
+}
