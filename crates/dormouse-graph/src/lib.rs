@@ -1,1 +1,45 @@
-//! placeholder
+//! Graphs: computations described by symbols, before anything runs.
+//!
+//! ```
+//! use dormouse_graph::Graph;
+//! let graph = Graph::new();
+//! let a = graph.constant([1.0_f32, 2.0]).named("a");
+//! let b = graph.constant([2.0_f32, 3.0]).named("b");
+//! assert_eq!((a + b).to_string(), r#"Tensor("add:0", shape=[2], dtype=f32)"#);
+//! ```
+//!
+//! `tensor` holds the handles that programs use; `build` gives them their methods, a family a file; each method calls
+//! `graph`, the arena, which asks `infer` for dtype and shape, `names` for a name and `context` for scopes, control
+//! dependencies and the line to charge, and appends a `node`. `variable` and `initializer` make variables. `frozen` is
+//! what leaves this crate.
+//!
+//! # Invariants
+//! - No module computes a number of a tensor.
+//! - No call that builds can fail or panic; mistakes are recorded with the user's line.
+//! - A node never changes but for its name, and that only until a session freezes it; operands are older than the node.
+//! - No lock is held while user code runs.
+
+#![forbid(unsafe_code)]
+
+mod build;
+mod context;
+mod frozen;
+mod graph;
+mod infer;
+mod initializer;
+mod mistake;
+mod names;
+mod node;
+mod tensor;
+mod variable;
+
+pub use build::random::{Normal, Random, TruncatedNormal, Uniform};
+pub use context::Reuse;
+pub use frozen::Frozen;
+pub use graph::{Graph, OwnedGraph};
+pub use infer::infer;
+pub use initializer::{Fill, GlorotUniform, Initializer, Ones, Zeros};
+pub use mistake::{Mistake, Mistakes};
+pub use node::{Fact, GraphId, Node, NodeId, NodeKind, Output, Seeds, Source, VariableId, VariableInfo, Write};
+pub use tensor::{Member, Operand, Operation, OperationId, Symbol, Targets, Tensor, TensorId, Variable};
+pub use variable::Initial;

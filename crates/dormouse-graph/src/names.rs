@@ -1,0 +1,194 @@
+//! Names: TensorFlow's rule of making them unique, and the name that each operation's nodes get.
+
+use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, UnaryOp};
+use rustc_hash::FxHashMap;
+
+/// The names in use, ignoring case, each with the number of times it was asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(FxHashMap<Box<str>, u32>);
+
+impl Names {
+    /// `wanted` itself where nobody has it, else `wanted_1`, `wanted_2`, …
+    pub(crate) fn unique(&mut self, wanted: &str) -> String {
+        let key = wanted.to_lowercase();
+        let Some(count) = self.0.get_mut(key.as_str()) else {
+            self.0.insert(key.into(), 1);
+            return wanted.to_owned();
+        };
+        let mut i = *count;
+        *count += 1;
+        loop {
+            let candidate = format!("{key}_{i}");
+            if !self.0.contains_key(candidate.as_str()) {
+                self.0.insert(candidate.into(), 1);
+                return format!("{wanted}_{i}");
+            }
+            i += 1;
+        }
+    }
+
+    /// Marks a name as used, as a loaded node's is.
+    pub(crate) fn claim(&mut self, name: &str) {
+        *self.0.entry(name.to_lowercase().into()).or_insert(0) += 1;
+    }
+
+    /// Gives back the name that [`Names::unique`] made last, for `wanted`.
+    pub(crate) fn give_back(&mut self, name: &str) {
+        let key = name.to_lowercase();
+        if self.0.get(key.as_str()) == Some(&1) {
+            self.0.remove(key.as_str());
+        }
+        if let Some((base, number)) = key.rsplit_once('_')
+            && let Ok(number) = number.parse::<u32>()
+            && let Some(count) = self.0.get_mut(base)
+            && *count == number + 1
+        {
+            *count = number;
+        }
+    }
+}
+
+/// Whether TensorFlow takes the name for a node: a letter, digit, dot or underscore first, then also `-`, `/`, `>`, `\`.
+pub(crate) fn is_valid(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'/' | b'>' | b'\\'))
+}
+
+/// The name that a node of this operation gets, as TensorFlow's Python functions give it.
+pub(crate) fn of_op(op: &Op) -> &'static str {
+    match op {
+        Op::Identity => "Identity",
+        Op::StopGradient => "StopGradient",
+        Op::EnsureShape { .. } => "EnsureShape",
+        Op::CheckNumerics { .. } => "CheckNumerics",
+        Op::Unary(op) => match op {
+            UnaryOp::Neg => "Neg",
+            UnaryOp::Abs => "Abs",
+            UnaryOp::Sign => "Sign",
+            UnaryOp::Square => "Square",
+            UnaryOp::Sqrt => "Sqrt",
+            UnaryOp::Rsqrt => "Rsqrt",
+            UnaryOp::Reciprocal => "Reciprocal",
+            UnaryOp::Exp => "Exp",
+            UnaryOp::Expm1 => "Expm1",
+            UnaryOp::Log => "Log",
+            UnaryOp::Log1p => "Log1p",
+            UnaryOp::Sin => "Sin",
+            UnaryOp::Cos => "Cos",
+            UnaryOp::Tan => "Tan",
+            UnaryOp::Tanh => "Tanh",
+            UnaryOp::Sigmoid => "Sigmoid",
+            UnaryOp::Softplus => "Softplus",
+            UnaryOp::Relu => "Relu",
+            UnaryOp::Elu => "Elu",
+            UnaryOp::Floor => "Floor",
+            UnaryOp::Ceil => "Ceil",
+            UnaryOp::Round => "Round",
+            UnaryOp::LogicalNot => "LogicalNot",
+        },
+        Op::Binary(op) => match op {
+            BinaryOp::Add => "add",
+            BinaryOp::Sub => "sub",
+            BinaryOp::Mul => "mul",
+            BinaryOp::Div => "truediv",
+            BinaryOp::FloorDiv => "floordiv",
+            BinaryOp::FloorMod => "FloorMod",
+            BinaryOp::Pow => "pow",
+            BinaryOp::Maximum => "Maximum",
+            BinaryOp::Minimum => "Minimum",
+            BinaryOp::SquaredDifference => "SquaredDifference",
+            BinaryOp::ReluGrad => "ReluGrad",
+        },
+        Op::Compare(op) => match op {
+            CompareOp::Equal => "Equal",
+            CompareOp::NotEqual => "NotEqual",
+            CompareOp::Less => "Less",
+            CompareOp::LessEqual => "LessEqual",
+            CompareOp::Greater => "Greater",
+            CompareOp::GreaterEqual => "GreaterEqual",
+        },
+        Op::Logical(op) => match op {
+            LogicalOp::And => "LogicalAnd",
+            LogicalOp::Or => "LogicalOr",
+            LogicalOp::Xor => "LogicalXor",
+        },
+        Op::Select => "Select",
+        Op::Cast { .. } => "Cast",
+        Op::AddN => "AddN",
+        Op::Reduce { op, .. } => match op {
+            ReduceOp::Sum => "Sum",
+            ReduceOp::Mean => "Mean",
+            ReduceOp::Prod => "Prod",
+            ReduceOp::Max => "Max",
+            ReduceOp::Min => "Min",
+            ReduceOp::Any => "Any",
+            ReduceOp::All => "All",
+        },
+        Op::ArgMax { .. } => "ArgMax",
+        Op::ArgMin { .. } => "ArgMin",
+        Op::Cumulative { op: CumulativeOp::Sum, .. } => "Cumsum",
+        Op::Cumulative { op: CumulativeOp::Prod, .. } => "Cumprod",
+        Op::MatMul { .. } => "MatMul",
+        Op::Reshape { .. } | Op::ReshapeLike => "Reshape",
+        Op::ExpandDims { .. } => "ExpandDims",
+        Op::Squeeze { .. } => "Squeeze",
+        Op::Transpose { .. } => "transpose",
+        Op::Concat { .. } => "concat",
+        Op::ConcatGrad { .. } => "ConcatGrad",
+        Op::Slice { .. } | Op::SliceLike { .. } => "Slice",
+        Op::SliceGrad { .. } => "SliceGrad",
+        Op::Pad { .. } => "Pad",
+        Op::Tile { .. } => "Tile",
+        Op::TileGrad { .. } => "TileGrad",
+        Op::Gather { .. } => "GatherV2",
+        Op::GatherGrad { .. } => "GatherGrad",
+        Op::OneHot { .. } => "one_hot",
+        Op::BroadcastTo { .. } | Op::BroadcastLike => "BroadcastTo",
+        Op::SumLike => "SumLike",
+        Op::ShapeOf { .. } => "Shape",
+        Op::SizeOf { .. } => "Size",
+        Op::Softmax { .. } => "Softmax",
+        Op::LogSoftmax { .. } => "LogSoftmax",
+        Op::SoftmaxCrossEntropy => "softmax_cross_entropy_with_logits",
+        Op::SparseSoftmaxCrossEntropy => "SparseSoftmaxCrossEntropyWithLogits",
+        Op::L2Loss => "L2Loss",
+        Op::Conv2d(_) => "Conv2D",
+        Op::Conv2dInputGrad(_) => "Conv2DBackpropInput",
+        Op::Conv2dFilterGrad(_) => "Conv2DBackpropFilter",
+        Op::Pool2d { op: PoolOp::Max, .. } => "MaxPool",
+        Op::Pool2d { op: PoolOp::Average, .. } => "AvgPool",
+        Op::MaxPoolGrad { .. } => "MaxPoolGrad",
+        Op::MaxPoolGradGrad { .. } => "MaxPoolGradGrad",
+        Op::AveragePoolGrad { .. } => "AvgPoolGrad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_ignoring_case() {
+        let mut names = Names::default();
+        assert_eq!(["add", "Add", "ADD", "add_1"].map(|n| names.unique(n)), ["add", "Add_1", "ADD_2", "add_1_1"]);
+    }
+
+    #[test]
+    fn a_name_given_back_is_free_again() {
+        let mut names = Names::default();
+        names.unique("mul");
+        let second = names.unique("mul");
+        names.give_back(&second);
+        assert_eq!(names.unique("mul"), "mul_1");
+        let first = names.unique("w");
+        names.give_back(&first);
+        assert_eq!(names.unique("w"), "w");
+    }
+
+    #[test]
+    fn scope_names_that_files_could_not_hold_are_refused() {
+        assert!(is_valid("layer1/w_1.x-y") && is_valid(".a") && is_valid("9"));
+        assert!(!is_valid("") && !is_valid("a b") && !is_valid("/a") && !is_valid("a:0"));
+    }
+}
