@@ -2,14 +2,13 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec};
+use crate::{Kernel, KernelError, Spec, array};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
 /// # Errors
 /// When the op does not take these dtypes or shapes; the graph's inference lets none such through.
 pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
-    let _ = (inputs, outputs);
     match op {
         // Element-wise: one result element from the operands' elements at its place.
         Op::Identity
@@ -41,24 +40,25 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         }
 
         // Arrays: elements moved, not computed.
-        Op::Reshape { .. }
-        | Op::ReshapeLike
-        | Op::ExpandDims { .. }
-        | Op::Squeeze { .. }
-        | Op::Transpose { .. }
-        | Op::Concat { .. }
-        | Op::ConcatGrad { .. }
-        | Op::Slice { .. }
-        | Op::SliceLike { .. }
-        | Op::SliceGrad { .. }
-        | Op::Pad { .. }
-        | Op::Tile { .. }
-        | Op::TileGrad { .. }
-        | Op::Gather { .. }
-        | Op::GatherGrad { .. }
-        | Op::OneHot { .. }
-        | Op::ShapeOf { .. }
-        | Op::SizeOf { .. } => missing(op, "array"),
+        Op::Reshape { .. } | Op::ReshapeLike => array::reshape("reshape", inputs, outputs),
+        Op::ExpandDims { .. } => array::reshape("expand_dims", inputs, outputs),
+        Op::Squeeze { .. } => array::reshape("squeeze", inputs, outputs),
+        Op::Transpose { perm } => array::transpose(perm, inputs, outputs),
+        Op::Concat { axis } => array::concat(*axis, inputs, outputs),
+        Op::ConcatGrad { axis, index } => array::concat_grad(*axis, *index, inputs, outputs),
+        Op::Slice { begin, size } => array::slice(begin, size, inputs, outputs),
+        Op::SliceLike { begin } => array::slice_like(begin, inputs, outputs),
+        Op::SliceGrad { begin } => array::slice_grad(begin, inputs, outputs),
+        Op::Pad { paddings, value } => array::pad(paddings, *value, inputs, outputs),
+        Op::Tile { multiples } => array::tile(multiples, inputs, outputs),
+        Op::TileGrad { multiples } => array::tile_grad(multiples, inputs, outputs),
+        Op::Gather { axis } => array::gather(*axis, inputs, outputs),
+        Op::GatherGrad { axis } => array::gather_grad(*axis, inputs, outputs),
+        &Op::OneHot { depth, axis, on, off, dtype } => {
+            array::one_hot(array::OneHotValues { depth, axis, on, off, dtype }, inputs, outputs)
+        }
+        Op::ShapeOf { output } => array::shape_of(*output, inputs, outputs),
+        Op::SizeOf { output } => array::size_of(*output, inputs, outputs),
 
         // Matrix products.
         Op::MatMul { .. } => missing(op, "matrix product"),

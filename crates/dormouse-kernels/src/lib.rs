@@ -10,6 +10,7 @@
 //! - Tiles are decided by shape alone, and a tile's bits do not depend on who runs it, or when.
 //! - No kernel calls the platform's libm: scalar and vector code give the same bits on every machine.
 
+mod array;
 mod dispatch;
 mod kernel;
 
