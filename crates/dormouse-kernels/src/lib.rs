@@ -13,6 +13,8 @@
 mod array;
 mod dispatch;
 mod kernel;
+mod random;
 
 pub use dispatch::compile;
 pub use kernel::{Args, Body, Cost, Kernel, KernelError, Spec};
+pub use random::{RandomKey, compile_random, reserve};

@@ -1,0 +1,193 @@
+//! Random numbers with the bits of TensorFlow's `RandomUniform`, `RandomStandardNormal` and `TruncatedNormal`.
+//!
+//! A family of its own because its operand is not a tensor but a counter, which the session keeps: a [`RandomKey`] is
+//! what TensorFlow makes of an op's two seeds, and every run takes [`reserve`] blocks of the stream that it opens.
+//! Any block can be computed from its number, so tiles share nothing. `philox` makes blocks, `sample` numbers of
+//! them; `single` and `double` hold the logarithms, sines and cosines whose last bits TensorFlow's users see.
+
+// The closure that is compiled for each instruction set has to contain all of a tile's code.
+#![allow(clippy::inline_always, reason = "code that is not inlined is not compiled for the instruction set found")]
+
+mod double;
+mod philox;
+mod sample;
+mod single;
+mod tables;
+
+use std::marker::PhantomData;
+
+use dormouse_value::{DType, Distribution};
+use pulp::Arch;
+
+use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
+use philox::Stream;
+use sample::Sample;
+
+/// Blocks that are computed side by side.
+const LANES: usize = 16;
+/// Blocks of the stream that belong to one element: TensorFlow sets aside what a truncated normal may need at most.
+const RESERVED: u64 = 256;
+/// Groups of truncated normal numbers that are drawn together.
+const TRUNCATED_GROUPS: usize = 128;
+
+/// Key and start of a random stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RandomKey {
+    key: u64,
+    high: u64,
+}
+
+impl RandomKey {
+    /// The stream that TensorFlow opens for an op with the attributes `seed` and `seed2`.
+    ///
+    /// TensorFlow itself draws other seeds where both are zero; that is the graph's concern.
+    pub const fn from_seeds(seed: i64, seed2: i64) -> Self {
+        RandomKey { key: seed as u64, high: seed2 as u64 }
+    }
+
+    /// The stream from block `counter` of a session on.
+    fn stream(self, counter: u128) -> Stream {
+        Stream::new(self.key, (u128::from(self.high) << 64).wrapping_add(counter))
+    }
+}
+
+/// Blocks of the stream that one run takes: what the session adds to the op's counter, whatever the distribution.
+pub fn reserve(elements: usize) -> u128 {
+    u128::from(RESERVED) * elements as u128
+}
+
+/// The kernel that draws `output` from `distribution`, the bits being TensorFlow's for the same seeds.
+///
+/// Operand 0 is this run's counter: 16 bytes, a `u128` in little-endian order, 0 in a fresh session; each run adds
+/// [`reserve`] of the element count. Normal and truncated normal numbers have mean 0 and deviation 1.
+///
+/// # Errors
+/// When the output is not `f32` or `f64`.
+pub fn compile_random(distribution: Distribution, key: RandomKey, output: &Spec) -> Result<Kernel, KernelError> {
+    match output.dtype {
+        DType::F32 => Ok(Draw::<f32>::kernel(distribution, key, output)),
+        DType::F64 => Ok(Draw::<f64>::kernel(distribution, key, output)),
+        DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
+            Err(KernelError::new(format!("random numbers of {output} cannot be drawn: draw f32 or f64, and cast")))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Draw<T> {
+    distribution: Distribution,
+    key: RandomKey,
+    len: usize,
+    tile: usize,
+    element: PhantomData<fn() -> T>,
+}
+
+impl<T: Sample> Draw<T> {
+    fn kernel(distribution: Distribution, key: RandomKey, output: &Spec) -> Kernel {
+        // Nanoseconds an element, and a tile of some 20 to 40 µs; tiles are whole groups.
+        let (nanos, tile) = match (distribution, T::GROUP) {
+            (Distribution::Uniform, 4) => (1.0, 32_768),
+            (Distribution::Uniform, _) => (2.0, 16_384),
+            (Distribution::Normal, 4) => (6.0, 4_096),
+            (Distribution::Normal, _) => (25.0, 1_024),
+            (Distribution::TruncatedNormal, 4) => (10.0, 4_096),
+            (Distribution::TruncatedNormal, _) => (40.0, 1_024),
+        };
+        let len = output.len();
+        let cost = Cost { flops: 0.0, bytes: output.bytes() as f64, nanos: nanos * len as f64 };
+        let mut kernel =
+            Kernel::new(len.div_ceil(tile), cost, Draw::<T> { distribution, key, len, tile, element: PhantomData });
+        if len == 0 {
+            kernel.phases.clear();
+        }
+        kernel
+    }
+}
+
+impl<T: Sample> Body for Draw<T> {
+    unsafe fn run(&self, args: &Args<'_>, _phase: usize, tile: usize) -> Result<(), KernelError> {
+        // SAFETY: operand 0 is the counter, 16 bytes.
+        let counter = unsafe { args.input::<u8>(0, 16) };
+        let counter = counter.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
+        let start = tile * self.tile;
+        // SAFETY: the tile's own range of the result; the counter is not in it.
+        let out = unsafe { args.output::<T>(0, start, self.tile.min(self.len - start)) };
+        let stream = self.key.stream(counter);
+        let group = (start / T::GROUP) as u64;
+        let arch = Arch::new();
+        match self.distribution {
+            Distribution::Uniform => arch.dispatch(|| draw(&stream, group, out, T::uniform)),
+            Distribution::Normal => arch.dispatch(|| draw(&stream, group, out, T::normal)),
+            Distribution::TruncatedNormal => arch.dispatch(|| draw_truncated(&stream, group, out)),
+        }
+        Ok(())
+    }
+}
+
+/// Numbers of which every group takes one block, from group `first` on.
+#[inline(always)]
+fn draw<T: Sample>(stream: &Stream, first: u64, out: &mut [T], transform: impl Fn(&philox::Words, &mut [T])) {
+    let mut next = first;
+    let mut blocks = || {
+        let words = stream.blocks(&std::array::from_fn(|lane| next + lane as u64));
+        next += LANES as u64;
+        words
+    };
+    let mut chunks = out.chunks_exact_mut(LANES * T::GROUP);
+    for chunk in &mut chunks {
+        transform(&blocks(), chunk);
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let mut buffer = T::BUFFER;
+        transform(&blocks(), buffer.as_mut());
+        rest.copy_from_slice(&buffer.as_ref()[..rest.len()]);
+    }
+}
+
+/// Normal numbers within two deviations, from group `first` on.
+///
+/// Every group has blocks of its own and takes, in order, the numbers that are near enough. Most groups are full after
+/// one block; those that are not go into the next round together, so that no lane stays idle for long.
+#[inline(always)]
+fn draw_truncated<T: Sample>(stream: &Stream, first: u64, out: &mut [T]) {
+    let stride = RESERVED * T::GROUP as u64 / 4;
+    let mut buffer = T::BUFFER;
+    for (index, chunk) in out.chunks_mut(TRUNCATED_GROUPS * T::GROUP).enumerate() {
+        let first = first + (index * TRUNCATED_GROUPS) as u64;
+        let mut filled = [0_usize; TRUNCATED_GROUPS];
+        let mut pending: [usize; TRUNCATED_GROUPS] = std::array::from_fn(|group| group);
+        let mut count = chunk.len().div_ceil(T::GROUP);
+        let mut round = 0;
+        while count > 0 {
+            let mut left = 0;
+            for start in (0..count).step_by(LANES) {
+                // A lane beyond the last pending group repeats it, and is not looked at.
+                let group_of = |lane: usize| pending[(start + lane).min(count - 1)];
+                let offsets = std::array::from_fn(|lane| (first + group_of(lane) as u64) * stride + round);
+                T::normal(&stream.blocks(&offsets), buffer.as_mut());
+                for lane in 0..LANES.min(count - start) {
+                    let group = pending[start + lane];
+                    let numbers = &buffer.as_ref()[lane * T::GROUP..(lane + 1) * T::GROUP];
+                    let place = chunk.len().min((group + 1) * T::GROUP);
+                    for &number in numbers {
+                        let at = group * T::GROUP + filled[group];
+                        if number.within_two_deviations() && at < place {
+                            chunk[at] = number;
+                            filled[group] += 1;
+                        }
+                    }
+                    if group * T::GROUP + filled[group] < place {
+                        pending[left] = group;
+                        left += 1;
+                    }
+                }
+            }
+            count = left;
+            round += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+/// What TensorFlow gives; see `tests/oracle/random_numbers.py`.
+const GOLDEN: &str = include_str!("golden.txt");
+
+fn compiled(distribution: Distribution, key: RandomKey, dtype: DType, len: usize) -> Kernel {
+    compile_random(distribution, key, &Spec::new(dtype, &[len])).unwrap()
+}
+
+/// The bits that the kernel gives, tiles run in the order of `tiles`.
+fn draw_bits(kernel: &Kernel, dtype: DType, len: usize, counter: u128, tiles: impl Iterator<Item = usize>) -> Vec<u64> {
+    let counter = counter.to_le_bytes();
+    let mut buffer = vec![u64::MAX; len.max(1)];
+    let args = Args {
+        inputs: &[counter.as_ptr()],
+        outputs: &[buffer.as_mut_ptr().cast()],
+        shared: std::ptr::null_mut(),
+        local: std::ptr::null_mut(),
+    };
+    for tile in tiles {
+        // SAFETY: the counter has 16 bytes, the buffer room for `len` elements of either type.
+        unsafe { kernel.body.run(&args, 0, tile) }.unwrap();
+    }
+    // Two f32 share a word of the buffer; both lie in memory order.
+    let bytes: Vec<u8> = buffer.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    match dtype.size() {
+        4 => bytes.as_chunks().0.iter().map(|&word| u64::from(u32::from_ne_bytes(word))).take(len).collect(),
+        size => {
+            assert_eq!(size, 8);
+            buffer.truncate(len);
+            buffer
+        }
+    }
+}
+
+fn tiles(kernel: &Kernel) -> std::ops::Range<usize> {
+    0..kernel.phases.first().copied().unwrap_or(0)
+}
+
+fn checksum(bits: &[u64]) -> u64 {
+    bits.iter()
+        .enumerate()
+        .fold(0, |sum: u64, (index, &word)| sum.wrapping_add(word.wrapping_mul(2 * index as u64 + 1)))
+}
+
+fn parse(distribution: &str, dtype: &str) -> (Distribution, DType) {
+    let distribution = match distribution {
+        "uniform" => Distribution::Uniform,
+        "normal" => Distribution::Normal,
+        other => {
+            assert_eq!(other, "truncated");
+            Distribution::TruncatedNormal
+        }
+    };
+    (distribution, if dtype == "f32" { DType::F32 } else { DType::F64 })
+}
+
+#[test]
+fn three_runs_are_those_of_tensorflow() {
+    let mut checked = 0;
+    for line in GOLDEN.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let (distribution, dtype) = parse(fields[0], fields[1]);
+        let key = RandomKey::from_seeds(fields[2].parse().unwrap(), fields[3].parse().unwrap());
+        let len = fields[4].parse().unwrap();
+        let kernel = compiled(distribution, key, dtype, len);
+        let mut counter = 0;
+        for run in 0..3 {
+            let bits = draw_bits(&kernel, dtype, len, counter, tiles(&kernel));
+            if run == 0 {
+                let leading: Vec<u64> = fields[8..].iter().map(|word| u64::from_str_radix(word, 16).unwrap()).collect();
+                assert_eq!(leading, bits[..len.min(6)], "first elements of {line}");
+            }
+            assert_eq!(format!("{:x}", checksum(&bits)), fields[5 + run], "run {run} of {line}");
+            counter += reserve(len);
+        }
+        checked += 1;
+    }
+    assert!(checked > 200, "the golden file has {checked} lines");
+}
+
+#[test]
+fn the_course_weights() {
+    let key = RandomKey::from_seeds(87_654_321, 1);
+    let kernel = compiled(Distribution::Normal, key, DType::F32, 6);
+    let weights: Vec<f32> = draw_bits(&kernel, DType::F32, 6, 0, tiles(&kernel))
+        .into_iter()
+        .map(|bits| f32::from_bits(bits as u32))
+        .collect();
+    assert_eq!(weights, [-0.811_318_2, 1.484_598_8, 0.065_329_37, -2.442_704_2, 0.099_248_4, 0.591_224_3]);
+}
+
+#[test]
+fn tiles_may_run_in_any_order() {
+    for distribution in [Distribution::Uniform, Distribution::Normal, Distribution::TruncatedNormal] {
+        for dtype in [DType::F32, DType::F64] {
+            let (key, len, counter) = (RandomKey::from_seeds(1, 2), 70_003, u128::from(u64::MAX) - 900);
+            let kernel = compiled(distribution, key, dtype, len);
+            assert!(tiles(&kernel).len() > 2);
+            let forwards = draw_bits(&kernel, dtype, len, counter, tiles(&kernel));
+            let backwards = draw_bits(&kernel, dtype, len, counter, tiles(&kernel).rev());
+            assert_eq!(forwards, backwards, "{distribution:?} {dtype}");
+        }
+    }
+}
+
+#[test]
+fn nothing_to_do_for_no_elements() {
+    assert!(compiled(Distribution::Normal, RandomKey::from_seeds(1, 1), DType::F32, 0).phases.is_empty());
+    assert_eq!(reserve(0), 0);
+    assert_eq!(reserve(3), 768);
+}
+
+#[test]
+fn integers_are_refused() {
+    let output = Spec::new(DType::I32, &[2, 3]);
+    let error = compile_random(Distribution::Uniform, RandomKey::from_seeds(1, 1), &output).unwrap_err();
+    assert_eq!(error.to_string(), "random numbers of i32[2, 3] cannot be drawn: draw f32 or f64, and cast");
+}
