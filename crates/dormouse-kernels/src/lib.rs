@@ -13,6 +13,7 @@
 mod array;
 mod dispatch;
 mod kernel;
+mod math;
 mod random;
 
 pub use dispatch::compile;
