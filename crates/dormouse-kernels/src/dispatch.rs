@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array};
+use crate::{Kernel, KernelError, Spec, array, elementwise};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -11,17 +11,11 @@ use crate::{Kernel, KernelError, Spec, array};
 pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
     match op {
         // Element-wise: one result element from the operands' elements at its place.
-        Op::Identity
-        | Op::StopGradient
-        | Op::EnsureShape { .. }
-        | Op::CheckNumerics { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Logical(_)
-        | Op::Select
-        | Op::Cast { .. }
-        | Op::AddN => missing(op, "element-wise"),
+        Op::Identity | Op::StopGradient | Op::EnsureShape { .. } => elementwise::copy(op, inputs, outputs),
+        Op::CheckNumerics { message } => elementwise::check_numerics(message, inputs, outputs),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Logical(_) | Op::Select | Op::Cast { .. } | Op::AddN => {
+            elementwise::compile(op, inputs, outputs)
+        }
 
         // Reductions, and what is made of them.
         Op::Reduce { .. }
@@ -32,7 +26,7 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         | Op::L2Loss => missing(op, "reduction"),
 
         // Broadcasts.
-        Op::BroadcastTo { .. } | Op::BroadcastLike => missing(op, "broadcast"),
+        Op::BroadcastTo { .. } | Op::BroadcastLike => elementwise::broadcast(op, inputs, outputs),
 
         // Classification.
         Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy => {

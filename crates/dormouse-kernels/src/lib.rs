@@ -12,10 +12,13 @@
 
 mod array;
 mod dispatch;
+mod elementwise;
+mod fused;
 mod kernel;
 mod math;
 mod random;
 
 pub use dispatch::compile;
+pub use fused::{Loop, Step, compile_loop, elementwise_inputs, fusible};
 pub use kernel::{Args, Body, Cost, Kernel, KernelError, Spec};
 pub use random::{RandomKey, compile_random, reserve};

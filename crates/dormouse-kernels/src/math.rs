@@ -6,6 +6,12 @@
 //! subnormal numbers too. [`single`] holds the functions of `f32`, [`double`] those of `f64`, [`reduction`] the exact
 //! remainder of large angles that both need.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a loop is vectorized only with its body inside, compiled for the same machine"
+)]
+#![allow(clippy::needless_bitwise_bool, reason = "the lazy operators branch")]
+
 mod double;
 mod reduction;
 mod single;

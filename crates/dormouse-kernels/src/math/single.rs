@@ -10,8 +10,8 @@ const LN_2_HIGH: f32 = 0.693_145_75;
 const LN_2_LOW: f32 = 1.428_606_8e-6;
 /// 1.5 · 2²³: adding it rounds to a whole number, which then stands in the low bits.
 const WHOLE: f32 = 12_582_912.0;
-/// π/2 in three parts of 24 bits.
-const PI_2: [f32; 3] = [1.570_796_25, 7.549_789_4e-8, 5.390_303e-15];
+/// π/2 in three parts of 24 bits, each cut off, not rounded.
+const PI_2: [f32; 3] = [f32::from_bits(0x3fc9_0fda), 7.549_789_4e-8, 5.390_303e-15];
 /// The largest angle that the three parts of π/2 reduce.
 const NEAR: f32 = 32_768.0;
 

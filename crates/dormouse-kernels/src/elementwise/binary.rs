@@ -1,0 +1,145 @@
+//! The table of operations of two operands.
+
+use dormouse_value::{BinaryOp, DType};
+
+use super::micro::{binary, guarded};
+use super::{DIVISION_BY_ZERO, Micro, Operation};
+use crate::math;
+
+/// The code of `op` for a dtype, or `None` where it has none.
+pub(super) fn operation(op: BinaryOp, dtype: DType) -> Option<Operation> {
+    match dtype {
+        DType::F32 => Some(f32::operation(op)),
+        DType::F64 => Some(f64::operation(op)),
+        DType::I32 => i32::operation(op),
+        DType::I64 => i64::operation(op),
+        DType::U8 => byte(op),
+        DType::Bool => None,
+    }
+}
+
+trait Floats {
+    fn operation(op: BinaryOp) -> Operation;
+}
+
+macro_rules! float {
+    ($T:ty, $dtype:expr) => {
+        impl Floats for $T {
+            #[rustfmt::skip] // a table reads better unbroken
+            fn operation(op: BinaryOp) -> Operation {
+                        let wide = size_of::<$T>() as f64 / 4.0;
+                        let simple = |run: Micro| Operation::simple(run, $dtype);
+                        let slow = |run: Micro, flops: f64, nanos: f64| simple(run).costing(flops, wide * nanos);
+                        match op {
+                            BinaryOp::Add => simple(binary(|a: $T, b: $T| a + b)),
+                            BinaryOp::Sub => simple(binary(|a: $T, b: $T| a - b)),
+                            BinaryOp::Mul => simple(binary(|a: $T, b: $T| a * b)),
+                            BinaryOp::Div => slow(binary(|a: $T, b: $T| a / b), 1.0, 0.3),
+                            BinaryOp::FloorDiv => slow(binary(|a: $T, b: $T| (a / b).floor()), 2.0, 0.4),
+                            BinaryOp::FloorMod => slow(binary(|a: $T, b: $T| {
+                                let rest = a % b;
+                                if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+                            }), 4.0, 8.0),
+                            BinaryOp::Pow => slow(binary(math::pow::<$T>), 80.0, 4.0),
+                            BinaryOp::Maximum => simple(binary(|a: $T, b: $T| {
+                                let larger = if a > b { a } else { b };
+                                if a.is_nan() { a } else { larger }
+                            })),
+                            BinaryOp::Minimum => simple(binary(|a: $T, b: $T| {
+                                let smaller = if a < b { a } else { b };
+                                if a.is_nan() { a } else { smaller }
+                            })),
+                            BinaryOp::SquaredDifference => simple(binary(|a: $T, b: $T| (a - b) * (a - b))),
+                            BinaryOp::ReluGrad => simple(binary(|a: $T, b: $T| if b > 0.0 { a } else { 0.0 })),
+                        }
+                    }
+        }
+    };
+}
+float!(f32, DType::F32);
+float!(f64, DType::F64);
+
+trait Integers: Sized {
+    fn operation(op: BinaryOp) -> Option<Operation>;
+}
+
+macro_rules! integer {
+    ($T:ty, $dtype:expr) => {
+        impl Integers for $T {
+            fn operation(op: BinaryOp) -> Option<Operation> {
+                let (run, fault) = match op {
+                    BinaryOp::Add => (binary(|a: $T, b: $T| a.wrapping_add(b)), None),
+                    BinaryOp::Sub => (binary(|a: $T, b: $T| a.wrapping_sub(b)), None),
+                    BinaryOp::Mul => (binary(|a: $T, b: $T| a.wrapping_mul(b)), None),
+                    BinaryOp::Div => return None,
+                    BinaryOp::FloorDiv => (
+                        guarded::<$T, _, _, false>(
+                            |b| b == 0,
+                            |a, b| {
+                                let quotient = a.wrapping_div(b);
+                                let below = a.wrapping_rem(b) != 0 && (a < 0) != (b < 0);
+                                quotient - <$T>::from(below)
+                            },
+                        ),
+                        Some(DIVISION_BY_ZERO),
+                    ),
+                    BinaryOp::FloorMod => (
+                        guarded::<$T, _, _, false>(
+                            |b| b == 0,
+                            |a, b| {
+                                let rest = a.wrapping_rem(b);
+                                if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+                            },
+                        ),
+                        Some(DIVISION_BY_ZERO),
+                    ),
+                    BinaryOp::Pow => (
+                        guarded::<$T, _, _, false>(
+                            |b| b < 0,
+                            |a, b| {
+                                let (mut power, mut base, mut rest) = (1, a, b);
+                                while rest > 0 {
+                                    if rest & 1 == 1 {
+                                        power = <$T>::wrapping_mul(power, base);
+                                    }
+                                    base = base.wrapping_mul(base);
+                                    rest >>= 1;
+                                }
+                                power
+                            },
+                        ),
+                        Some(NEGATIVE_EXPONENT),
+                    ),
+                    BinaryOp::Maximum => (binary(|a: $T, b: $T| a.max(b)), None),
+                    BinaryOp::Minimum => (binary(|a: $T, b: $T| a.min(b)), None),
+                    BinaryOp::SquaredDifference => {
+                        (binary(|a: $T, b: $T| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))), None)
+                    }
+                    BinaryOp::ReluGrad => (binary(|a: $T, b: $T| if b > 0 { a } else { 0 }), None),
+                };
+                let operation = Operation { fault, ..Operation::simple(run, $dtype) };
+                Some(if fault.is_some() { operation.costing(4.0, 4.0) } else { operation })
+            }
+        }
+    };
+}
+integer!(i32, DType::I32);
+integer!(i64, DType::I64);
+
+fn byte(op: BinaryOp) -> Option<Operation> {
+    let (run, fault) = match op {
+        BinaryOp::Add => (binary(u8::wrapping_add), None),
+        BinaryOp::Sub => (binary(u8::wrapping_sub), None),
+        BinaryOp::Mul => (binary(u8::wrapping_mul), None),
+        BinaryOp::FloorDiv => (guarded::<u8, _, _, false>(|b| b == 0, |a, b| a / b), Some(DIVISION_BY_ZERO)),
+        BinaryOp::FloorMod => (guarded::<u8, _, _, false>(|b| b == 0, |a, b| a % b), Some(DIVISION_BY_ZERO)),
+        BinaryOp::Maximum => (binary(|a: u8, b: u8| a.max(b)), None),
+        BinaryOp::Minimum => (binary(|a: u8, b: u8| a.min(b)), None),
+        BinaryOp::SquaredDifference => (binary(|a: u8, b: u8| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))), None),
+        BinaryOp::ReluGrad => (binary(|a: u8, b: u8| if b > 0 { a } else { 0 }), None),
+        BinaryOp::Div | BinaryOp::Pow => return None,
+    };
+    Some(Operation { fault, ..Operation::simple(run, DType::U8) })
+}
+
+const NEGATIVE_EXPONENT: &str = "pow: integers to negative integer powers are not whole; cast to a float dtype first";
