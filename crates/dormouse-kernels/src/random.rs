@@ -17,10 +17,10 @@ mod tables;
 use std::marker::PhantomData;
 
 use dormouse_value::{DType, Distribution};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
-use philox::Stream;
+use philox::{Stream, Words};
 use sample::Sample;
 
 /// Blocks that are computed side by side.
@@ -84,14 +84,14 @@ struct Draw<T> {
 
 impl<T: Sample> Draw<T> {
     fn kernel(distribution: Distribution, key: RandomKey, output: &Spec) -> Kernel {
-        // Nanoseconds an element, and a tile of some 20 to 40 µs; tiles are whole groups.
+        // Nanoseconds an element, measured with AVX2, and a tile of 20 to 30 µs; tiles are whole groups.
         let (nanos, tile) = match (distribution, T::GROUP) {
-            (Distribution::Uniform, 4) => (1.0, 32_768),
-            (Distribution::Uniform, _) => (2.0, 16_384),
-            (Distribution::Normal, 4) => (6.0, 4_096),
-            (Distribution::Normal, _) => (25.0, 1_024),
-            (Distribution::TruncatedNormal, 4) => (10.0, 4_096),
-            (Distribution::TruncatedNormal, _) => (40.0, 1_024),
+            (Distribution::Uniform, 4) => (0.9, 32_768),
+            (Distribution::Uniform, _) => (1.8, 16_384),
+            (Distribution::Normal, 4) => (3.2, 8_192),
+            (Distribution::Normal, _) => (15.0, 2_048),
+            (Distribution::TruncatedNormal, 4) => (6.0, 4_096),
+            (Distribution::TruncatedNormal, _) => (20.0, 1_024),
         };
         let len = output.len();
         let cost = Cost { flops: 0.0, bytes: output.bytes() as f64, nanos: nanos * len as f64 };
@@ -114,34 +114,58 @@ impl<T: Sample> Body for Draw<T> {
         let out = unsafe { args.output::<T>(0, start, self.tile.min(self.len - start)) };
         let stream = self.key.stream(counter);
         let group = (start / T::GROUP) as u64;
-        let arch = Arch::new();
-        match self.distribution {
-            Distribution::Uniform => arch.dispatch(|| draw(&stream, group, out, T::uniform)),
-            Distribution::Normal => arch.dispatch(|| draw(&stream, group, out, T::normal)),
-            Distribution::TruncatedNormal => arch.dispatch(|| draw_truncated(&stream, group, out)),
-        }
+        Arch::new().dispatch(DrawTile { distribution: self.distribution, stream, group, out });
         Ok(())
     }
 }
 
-/// Numbers of which every group takes one block, from group `first` on.
+/// One tile's work, in a form that is compiled once for each instruction set.
+struct DrawTile<'a, T> {
+    distribution: Distribution,
+    stream: Stream,
+    group: u64,
+    out: &'a mut [T],
+}
+
+impl<T: Sample> WithSimd for DrawTile<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let DrawTile { distribution, stream, group, out } = self;
+        match distribution {
+            Distribution::Uniform => draw::<T, false>(&stream, group, out),
+            Distribution::Normal => draw::<T, true>(&stream, group, out),
+            Distribution::TruncatedNormal => draw_truncated(&stream, group, out),
+        }
+    }
+}
+
+/// Uniform or normal numbers, of which every group takes one block, from group `first` on.
 #[inline(always)]
-fn draw<T: Sample>(stream: &Stream, first: u64, out: &mut [T], transform: impl Fn(&philox::Words, &mut [T])) {
-    let mut next = first;
-    let mut blocks = || {
-        let words = stream.blocks(&std::array::from_fn(|lane| next + lane as u64));
-        next += LANES as u64;
-        words
-    };
+fn draw<T: Sample, const NORMAL: bool>(stream: &Stream, first: u64, out: &mut [T]) {
+    let mut offsets: [u64; LANES] = std::array::from_fn(|lane| first + lane as u64);
     let mut chunks = out.chunks_exact_mut(LANES * T::GROUP);
     for chunk in &mut chunks {
-        transform(&blocks(), chunk);
+        transform::<T, NORMAL>(&stream.blocks(&offsets), chunk);
+        for offset in &mut offsets {
+            *offset += LANES as u64;
+        }
     }
     let rest = chunks.into_remainder();
     if !rest.is_empty() {
         let mut buffer = T::BUFFER;
-        transform(&blocks(), buffer.as_mut());
+        transform::<T, NORMAL>(&stream.blocks(&offsets), buffer.as_mut());
         rest.copy_from_slice(&buffer.as_ref()[..rest.len()]);
+    }
+}
+
+#[inline(always)]
+fn transform<T: Sample, const NORMAL: bool>(words: &Words, out: &mut [T]) {
+    if NORMAL {
+        T::normal(words, out);
+    } else {
+        T::uniform(words, out);
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The logarithm is that of Arm's optimized routines, sine and cosine are IBM's accurate ones: a table of exact points
 //! and a short polynomial between them, errors below 0.52 and 0.55 ulp. Which products are fused into the following
-//! sum is part of the result's last bit, so each `mul_add` below stands where glibc's build for processors with fused
-//! multiply-add has one, which is what TensorFlow runs on any x86-64 processor since 2013.
+//! sum is part of the result's last bit, so each `mul_add` below stands where glibc's build for x86-64 processors with
+//! fused multiply-add has one. Against glibc 2.36, 10⁸ arguments spread over the range and its edges gave no other bit.
+//! Where TensorFlow runs without fused multiply-add, or on another libm, its f64 numbers differ from these in last bits.
 
 use super::tables::{LOGARITHM, SINE_COSINE};
 

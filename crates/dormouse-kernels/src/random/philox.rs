@@ -32,30 +32,41 @@ impl Stream {
     /// The blocks `offsets` further on.
     #[inline(always)]
     pub(super) fn blocks(&self, offsets: &[u64; LANES]) -> Words {
+        const HALF: usize = LANES / 2;
         let mut words = [[0; LANES]; 4];
         // A word lives in the low half of a 64-bit lane, so that the product of two words needs no shuffling; what
-        // is left in the high half is masked away before the next product.
-        for lane in 0..LANES {
-            let (low, carry) = self.low.overflowing_add(offsets[lane]);
-            let high = self.high.wrapping_add(u64::from(carry));
-            let mut counter = [low, low >> 32, high, high >> 32];
+        // is left in the high half is masked away before the next product. A round waits for its products, so two
+        // blocks are under way at a time.
+        for lane in 0..HALF {
+            let mut counters = [self.counter(offsets[lane]), self.counter(offsets[lane + HALF])];
             let mut key = self.key;
             for _ in 0..ROUNDS {
-                let first = (counter[0] & LOW_HALF).wrapping_mul(MULTIPLIERS[0]);
-                let second = (counter[2] & LOW_HALF).wrapping_mul(MULTIPLIERS[1]);
-                counter = [
-                    (second >> 32) ^ counter[1] ^ u64::from(key[0]),
-                    second,
-                    (first >> 32) ^ counter[3] ^ u64::from(key[1]),
-                    first,
-                ];
+                for counter in &mut counters {
+                    let first = (counter[0] & LOW_HALF).wrapping_mul(MULTIPLIERS[0]);
+                    let second = (counter[2] & LOW_HALF).wrapping_mul(MULTIPLIERS[1]);
+                    *counter = [
+                        (second >> 32) ^ counter[1] ^ u64::from(key[0]),
+                        second,
+                        (first >> 32) ^ counter[3] ^ u64::from(key[1]),
+                        first,
+                    ];
+                }
                 key = [key[0].wrapping_add(KEY_STEPS[0]), key[1].wrapping_add(KEY_STEPS[1])];
             }
             for word in 0..4 {
-                words[word][lane] = counter[word] as u32;
+                words[word][lane] = counters[0][word] as u32;
+                words[word][lane + HALF] = counters[1][word] as u32;
             }
         }
         words
+    }
+
+    /// The words of a block's number, each with the next one above it.
+    #[inline(always)]
+    fn counter(&self, offset: u64) -> [u64; 4] {
+        let (low, carry) = self.low.overflowing_add(offset);
+        let high = self.high.wrapping_add(u64::from(carry));
+        [low, low >> 32, high, high >> 32]
     }
 }
 

@@ -107,6 +107,21 @@ fn tiles_may_run_in_any_order() {
 }
 
 #[test]
+fn every_instruction_set_gives_the_same_bits() {
+    fn check<T: Sample>(distribution: Distribution) {
+        let stream = RandomKey::from_seeds(5, 6).stream(7);
+        let (mut plain, mut dispatched) = (vec![T::default(); 999], vec![T::default(); 999]);
+        DrawTile { distribution, stream, group: 3, out: &mut plain }.with_simd(pulp::Scalar);
+        Arch::new().dispatch(DrawTile { distribution, stream, group: 3, out: &mut dispatched });
+        assert_eq!(plain, dispatched, "{distribution:?} {}", T::DTYPE);
+    }
+    for distribution in [Distribution::Uniform, Distribution::Normal, Distribution::TruncatedNormal] {
+        check::<f32>(distribution);
+        check::<f64>(distribution);
+    }
+}
+
+#[test]
 fn nothing_to_do_for_no_elements() {
     assert!(compiled(Distribution::Normal, RandomKey::from_seeds(1, 1), DType::F32, 0).phases.is_empty());
     assert_eq!(reserve(0), 0);
