@@ -70,12 +70,12 @@ fn compare(op: CompareOp, dtype: DType) -> Option<Operation> {
     macro_rules! of {
         ($T:ty) => {
             match op {
-                CompareOp::Equal => micro::binary(|a: $T, b: $T| u8::from(a == b)),
-                CompareOp::NotEqual => micro::binary(|a: $T, b: $T| u8::from(a != b)),
-                CompareOp::Less => micro::binary(|a: $T, b: $T| u8::from(a < b)),
-                CompareOp::LessEqual => micro::binary(|a: $T, b: $T| u8::from(a <= b)),
-                CompareOp::Greater => micro::binary(|a: $T, b: $T| u8::from(a > b)),
-                CompareOp::GreaterEqual => micro::binary(|a: $T, b: $T| u8::from(a >= b)),
+                CompareOp::Equal => micro::binary!(|a, b: $T| -> u8 { u8::from(a == b) }),
+                CompareOp::NotEqual => micro::binary!(|a, b: $T| -> u8 { u8::from(a != b) }),
+                CompareOp::Less => micro::binary!(|a, b: $T| -> u8 { u8::from(a < b) }),
+                CompareOp::LessEqual => micro::binary!(|a, b: $T| -> u8 { u8::from(a <= b) }),
+                CompareOp::Greater => micro::binary!(|a, b: $T| -> u8 { u8::from(a > b) }),
+                CompareOp::GreaterEqual => micro::binary!(|a, b: $T| -> u8 { u8::from(a >= b) }),
             }
         };
     }
@@ -97,9 +97,9 @@ fn compare(op: CompareOp, dtype: DType) -> Option<Operation> {
 
 fn logical(op: LogicalOp) -> Operation {
     let run = match op {
-        LogicalOp::And => micro::binary(|a: u8, b: u8| a & b),
-        LogicalOp::Or => micro::binary(|a: u8, b: u8| a | b),
-        LogicalOp::Xor => micro::binary(|a: u8, b: u8| a ^ b),
+        LogicalOp::And => micro::binary!(|a, b: u8| -> u8 { a & b }),
+        LogicalOp::Or => micro::binary!(|a, b: u8| -> u8 { a | b }),
+        LogicalOp::Xor => micro::binary!(|a, b: u8| -> u8 { a ^ b }),
     };
     Operation::simple(run, DType::Bool)
 }
@@ -116,9 +116,9 @@ fn select(dtype: DType) -> Operation {
 /// The code that hands its operand on.
 pub(crate) fn duplicate(dtype: DType) -> Operation {
     let run = match dtype.size() {
-        8 => micro::unary(|x: u64| x),
-        4 => micro::unary(|x: u32| x),
-        _ => micro::unary(|x: u8| x),
+        8 => micro::unary!(|x: u64| -> u64 { x }),
+        4 => micro::unary!(|x: u32| -> u32 { x }),
+        _ => micro::unary!(|x: u8| -> u8 { x }),
     };
     Operation::simple(run, dtype).costing(0.0, 0.01 * dtype.size() as f64)
 }

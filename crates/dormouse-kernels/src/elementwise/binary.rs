@@ -31,26 +31,26 @@ macro_rules! float {
                         let simple = |run: Micro| Operation::simple(run, $dtype);
                         let slow = |run: Micro, flops: f64, nanos: f64| simple(run).costing(flops, wide * nanos);
                         match op {
-                            BinaryOp::Add => simple(binary(|a: $T, b: $T| a + b)),
-                            BinaryOp::Sub => simple(binary(|a: $T, b: $T| a - b)),
-                            BinaryOp::Mul => simple(binary(|a: $T, b: $T| a * b)),
-                            BinaryOp::Div => slow(binary(|a: $T, b: $T| a / b), 1.0, 0.3),
-                            BinaryOp::FloorDiv => slow(binary(|a: $T, b: $T| (a / b).floor()), 2.0, 0.4),
-                            BinaryOp::FloorMod => slow(binary(|a: $T, b: $T| {
+                            BinaryOp::Add => simple(binary!(|a, b: $T| -> $T { a + b })),
+                            BinaryOp::Sub => simple(binary!(|a, b: $T| -> $T { a - b })),
+                            BinaryOp::Mul => simple(binary!(|a, b: $T| -> $T { a * b })),
+                            BinaryOp::Div => slow(binary!(|a, b: $T| -> $T { a / b }), 1.0, 0.3),
+                            BinaryOp::FloorDiv => slow(binary!(|a, b: $T| -> $T { (a / b).floor() }), 2.0, 0.4),
+                            BinaryOp::FloorMod => slow(binary!(|a, b: $T| -> $T {
                                 let rest = a % b;
                                 if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
                             }), 4.0, 8.0),
-                            BinaryOp::Pow => slow(binary(math::pow::<$T>), 80.0, 4.0),
-                            BinaryOp::Maximum => simple(binary(|a: $T, b: $T| {
+                            BinaryOp::Pow => slow(binary!(|a, b: $T| -> $T { math::pow(a, b) }), 80.0, 4.0),
+                            BinaryOp::Maximum => simple(binary!(|a, b: $T| -> $T {
                                 let larger = if a > b { a } else { b };
                                 if a.is_nan() { a } else { larger }
                             })),
-                            BinaryOp::Minimum => simple(binary(|a: $T, b: $T| {
+                            BinaryOp::Minimum => simple(binary!(|a, b: $T| -> $T {
                                 let smaller = if a < b { a } else { b };
                                 if a.is_nan() { a } else { smaller }
                             })),
-                            BinaryOp::SquaredDifference => simple(binary(|a: $T, b: $T| (a - b) * (a - b))),
-                            BinaryOp::ReluGrad => simple(binary(|a: $T, b: $T| if b > 0.0 { a } else { 0.0 })),
+                            BinaryOp::SquaredDifference => simple(binary!(|a, b: $T| -> $T { (a - b) * (a - b) })),
+                            BinaryOp::ReluGrad => simple(binary!(|a, b: $T| -> $T { if b > 0.0 { a } else { 0.0 } })),
                         }
                     }
         }
@@ -68,54 +68,45 @@ macro_rules! integer {
         impl Integers for $T {
             fn operation(op: BinaryOp) -> Option<Operation> {
                 let (run, fault) = match op {
-                    BinaryOp::Add => (binary(|a: $T, b: $T| a.wrapping_add(b)), None),
-                    BinaryOp::Sub => (binary(|a: $T, b: $T| a.wrapping_sub(b)), None),
-                    BinaryOp::Mul => (binary(|a: $T, b: $T| a.wrapping_mul(b)), None),
+                    BinaryOp::Add => (binary!(|a, b: $T| -> $T { a.wrapping_add(b) }), None),
+                    BinaryOp::Sub => (binary!(|a, b: $T| -> $T { a.wrapping_sub(b) }), None),
+                    BinaryOp::Mul => (binary!(|a, b: $T| -> $T { a.wrapping_mul(b) }), None),
                     BinaryOp::Div => return None,
                     BinaryOp::FloorDiv => (
-                        guarded::<$T, _, _, false>(
-                            |b| b == 0,
-                            |a, b| {
-                                let quotient = a.wrapping_div(b);
-                                let below = a.wrapping_rem(b) != 0 && (a < 0) != (b < 0);
-                                quotient - <$T>::from(below)
-                            },
-                        ),
+                        guarded!(|a, b: $T| b == 0, {
+                            let quotient = a.wrapping_div(b);
+                            let below = a.wrapping_rem(b) != 0 && (a < 0) != (b < 0);
+                            quotient - <$T>::from(below)
+                        }),
                         Some(DIVISION_BY_ZERO),
                     ),
                     BinaryOp::FloorMod => (
-                        guarded::<$T, _, _, false>(
-                            |b| b == 0,
-                            |a, b| {
-                                let rest = a.wrapping_rem(b);
-                                if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
-                            },
-                        ),
+                        guarded!(|a, b: $T| b == 0, {
+                            let rest = a.wrapping_rem(b);
+                            if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+                        }),
                         Some(DIVISION_BY_ZERO),
                     ),
                     BinaryOp::Pow => (
-                        guarded::<$T, _, _, false>(
-                            |b| b < 0,
-                            |a, b| {
-                                let (mut power, mut base, mut rest) = (1, a, b);
-                                while rest > 0 {
-                                    if rest & 1 == 1 {
-                                        power = <$T>::wrapping_mul(power, base);
-                                    }
-                                    base = base.wrapping_mul(base);
-                                    rest >>= 1;
+                        guarded!(|a, b: $T| b < 0, {
+                            let (mut power, mut base, mut rest) = (1, a, b);
+                            while rest > 0 {
+                                if rest & 1 == 1 {
+                                    power = <$T>::wrapping_mul(power, base);
                                 }
-                                power
-                            },
-                        ),
+                                base = base.wrapping_mul(base);
+                                rest >>= 1;
+                            }
+                            power
+                        }),
                         Some(NEGATIVE_EXPONENT),
                     ),
-                    BinaryOp::Maximum => (binary(|a: $T, b: $T| a.max(b)), None),
-                    BinaryOp::Minimum => (binary(|a: $T, b: $T| a.min(b)), None),
+                    BinaryOp::Maximum => (binary!(|a, b: $T| -> $T { a.max(b) }), None),
+                    BinaryOp::Minimum => (binary!(|a, b: $T| -> $T { a.min(b) }), None),
                     BinaryOp::SquaredDifference => {
-                        (binary(|a: $T, b: $T| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))), None)
+                        (binary!(|a, b: $T| -> $T { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
                     }
-                    BinaryOp::ReluGrad => (binary(|a: $T, b: $T| if b > 0 { a } else { 0 }), None),
+                    BinaryOp::ReluGrad => (binary!(|a, b: $T| -> $T { if b > 0 { a } else { 0 } }), None),
                 };
                 let operation = Operation { fault, ..Operation::simple(run, $dtype) };
                 Some(if fault.is_some() { operation.costing(4.0, 4.0) } else { operation })
@@ -128,15 +119,17 @@ integer!(i64, DType::I64);
 
 fn byte(op: BinaryOp) -> Option<Operation> {
     let (run, fault) = match op {
-        BinaryOp::Add => (binary(u8::wrapping_add), None),
-        BinaryOp::Sub => (binary(u8::wrapping_sub), None),
-        BinaryOp::Mul => (binary(u8::wrapping_mul), None),
-        BinaryOp::FloorDiv => (guarded::<u8, _, _, false>(|b| b == 0, |a, b| a / b), Some(DIVISION_BY_ZERO)),
-        BinaryOp::FloorMod => (guarded::<u8, _, _, false>(|b| b == 0, |a, b| a % b), Some(DIVISION_BY_ZERO)),
-        BinaryOp::Maximum => (binary(|a: u8, b: u8| a.max(b)), None),
-        BinaryOp::Minimum => (binary(|a: u8, b: u8| a.min(b)), None),
-        BinaryOp::SquaredDifference => (binary(|a: u8, b: u8| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))), None),
-        BinaryOp::ReluGrad => (binary(|a: u8, b: u8| if b > 0 { a } else { 0 }), None),
+        BinaryOp::Add => (binary!(|a, b: u8| -> u8 { a.wrapping_add(b) }), None),
+        BinaryOp::Sub => (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b) }), None),
+        BinaryOp::Mul => (binary!(|a, b: u8| -> u8 { a.wrapping_mul(b) }), None),
+        BinaryOp::FloorDiv => (guarded!(|a, b: u8| b == 0, { a / b }), Some(DIVISION_BY_ZERO)),
+        BinaryOp::FloorMod => (guarded!(|a, b: u8| b == 0, { a % b }), Some(DIVISION_BY_ZERO)),
+        BinaryOp::Maximum => (binary!(|a, b: u8| -> u8 { a.max(b) }), None),
+        BinaryOp::Minimum => (binary!(|a, b: u8| -> u8 { a.min(b) }), None),
+        BinaryOp::SquaredDifference => {
+            (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
+        }
+        BinaryOp::ReluGrad => (binary!(|a, b: u8| -> u8 { if b > 0 { a } else { 0 } }), None),
         BinaryOp::Div | BinaryOp::Pow => return None,
     };
     Some(Operation { fault, ..Operation::simple(run, DType::U8) })

@@ -22,12 +22,12 @@ macro_rules! casts {
     ($($name:ident: $T:ty, $zero:expr;)*) => { $(
         fn $name(to: DType) -> Micro {
             match to {
-                DType::F32 => unary(|x: $T| x as f32),
-                DType::F64 => unary(|x: $T| x as f64),
-                DType::I32 => unary(|x: $T| x as i32),
-                DType::I64 => unary(|x: $T| x as i64),
-                DType::U8 => unary(|x: $T| x as u8),
-                DType::Bool => unary(|x: $T| u8::from(x != $zero)),
+                DType::F32 => unary!(|x: $T| -> f32 { x as f32 }),
+                DType::F64 => unary!(|x: $T| -> f64 { x as f64 }),
+                DType::I32 => unary!(|x: $T| -> i32 { x as i32 }),
+                DType::I64 => unary!(|x: $T| -> i64 { x as i64 }),
+                DType::U8 => unary!(|x: $T| -> u8 { x as u8 }),
+                DType::Bool => unary!(|x: $T| -> u8 { u8::from(x != $zero) }),
             }
         }
     )* };

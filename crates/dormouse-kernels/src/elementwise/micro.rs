@@ -1,8 +1,8 @@
 //! Micro-operations: one element-wise operation over up to a tile of elements, behind a plain function pointer.
 //!
-//! Apart from the table of operations, as all `unsafe` of the family is here: the table is closures over numbers, and
-//! this file makes of each a loop that is compiled for AVX2 and FMA and once more for any machine. The closure is the
-//! same in both and holds no contraction, so the bits are the same.
+//! Apart from the table of operations, as all `unsafe` of the family is here: the table is expressions over
+//! numbers, and this file makes of each a loop that is compiled for AVX2 and FMA and once more for any machine. The
+//! expression is the same in both and nothing contracts it, so the bits are the same.
 
 #![allow(
     clippy::inline_always,
@@ -51,14 +51,95 @@ unsafe fn with_avx2<B: Body>(operands: *const *const u8, out: *mut u8, len: usiz
     unsafe { B::run(operands, out, len) }
 }
 
-/// A closure of no size, out of its type alone.
-#[inline(always)]
-fn conjure<F: Copy + 'static>() -> &'static F {
-    const { assert!(size_of::<F>() == 0, "micro-operations capture nothing") };
-    // SAFETY: a reference to a type of no size reads no memory; a closure of this type exists, as the functions below
-    // were given one, and being `Copy` it owns nothing.
-    unsafe { std::ptr::NonNull::<F>::dangling().as_ref() }
+/// A function of one number. Its code is inlined always, or it would be called for a machine without AVX2.
+pub(super) trait Unary {
+    type X: Copy;
+    type Y;
+    fn apply(x: Self::X) -> Self::Y;
 }
+
+/// A function of two numbers of one type.
+pub(super) trait Binary {
+    type X: Copy;
+    type Z;
+    fn apply(x: Self::X, y: Self::X) -> Self::Z;
+}
+
+/// A function of two numbers, the second of which may be one that allows no result.
+pub(super) trait Guarded: Binary<Z = <Self as Binary>::X> {
+    /// Whether there is but one operand, which is both numbers.
+    const UNARY: bool;
+    fn refuses(y: Self::X) -> bool;
+}
+
+/// A function of one number with rare arguments that need a branch.
+pub(super) trait Patched {
+    type X: Copy;
+    /// The function, but for rare arguments.
+    fn near(x: Self::X) -> Self::X;
+    /// Whether an argument is one of the rare.
+    fn far(x: Self::X) -> bool;
+    /// The function of rare arguments.
+    fn exact(x: Self::X) -> Self::X;
+}
+
+/// The micro-operation of an expression: `unary!(|x: f32| -> f32 { -x })`.
+macro_rules! unary {
+    (|$x:ident: $X:ty| -> $Y:ty $body:block) => {{
+        struct Code;
+        impl $crate::elementwise::micro::Unary for Code {
+            type X = $X;
+            type Y = $Y;
+            #[inline(always)]
+            fn apply($x: $X) -> $Y $body
+        }
+        $crate::elementwise::micro::of_unary::<Code>()
+    }};
+}
+
+/// The micro-operation of an expression: `binary!(|x, y: f32| -> f32 { x + y })`.
+macro_rules! binary {
+    (|$x:ident, $y:ident: $X:ty| -> $Z:ty $body:block) => {{
+        struct Code;
+        impl $crate::elementwise::micro::Binary for Code {
+            type X = $X;
+            type Z = $Z;
+            #[inline(always)]
+            fn apply($x: $X, $y: $X) -> $Z $body
+        }
+        $crate::elementwise::micro::of_binary::<Code>()
+    }};
+}
+
+/// The micro-operation of an expression and what it refuses: `guarded!(|x, y: i32| y == 0, { x / y })`; of a unary one
+/// `guarded!(|x: i32| x == 0, { 1 / x })`.
+macro_rules! guarded {
+    (|$x:ident: $X:ty| $refuses:expr, $body:block) => {
+        guarded!(@ true, _, $x, $X, $refuses, $body)
+    };
+    (|$x:ident, $y:ident: $X:ty| $refuses:expr, $body:block) => {
+        guarded!(@ false, $x, $y, $X, $refuses, $body)
+    };
+    (@ $unary:literal, $x:pat, $y:ident, $X:ty, $refuses:expr, $body:block) => {{
+        struct Code;
+        impl $crate::elementwise::micro::Binary for Code {
+            type X = $X;
+            type Z = $X;
+            #[inline(always)]
+            fn apply($x: $X, $y: $X) -> $X $body
+        }
+        impl $crate::elementwise::micro::Guarded for Code {
+            const UNARY: bool = $unary;
+            #[inline(always)]
+            fn refuses($y: $X) -> bool {
+                $refuses
+            }
+        }
+        $crate::elementwise::micro::of_guarded::<Code>()
+    }};
+}
+
+pub(super) use {binary, guarded, unary};
 
 /// Operand `index`.
 ///
@@ -79,120 +160,86 @@ unsafe fn result<'a, Y>(out: *mut u8, len: usize) -> &'a mut [Y] {
 }
 
 /// yᵢ = f(xᵢ).
-pub(super) fn unary<X, Y, F>(_: F) -> Micro
-where
-    X: Copy + 'static,
-    Y: 'static,
-    F: Fn(X) -> Y + Copy + 'static,
-{
-    struct Unary<X, Y, F>(PhantomData<(X, Y, F)>);
-    impl<X: Copy, Y, F: Fn(X) -> Y + Copy + 'static> Body for Unary<X, Y, F> {
+pub(super) fn of_unary<F: Unary>() -> Micro {
+    struct Code<F>(PhantomData<F>);
+    impl<F: Unary> Body for Code<F> {
         #[inline(always)]
         unsafe fn run(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
-            let f = conjure::<F>();
             // SAFETY: the caller's contract: one operand of X, a result of Y.
-            let (x, y) = unsafe { (operand::<X>(operands, 0, len), result::<Y>(out, len)) };
+            let (x, y) = unsafe { (operand::<F::X>(operands, 0, len), result::<F::Y>(out, len)) };
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = f(x);
+                *y = F::apply(x);
             }
             false
         }
     }
-    compiled::<Unary<X, Y, F>>()
+    compiled::<Code<F>>()
 }
 
 /// yᵢ = near(xᵢ), but exact(xᵢ) where far(xᵢ): the rare elements that need a branch are done again one by one.
-pub(super) fn patched<X, F, P, G>(_near: F, _far: P, _exact: G) -> Micro
-where
-    X: Copy + 'static,
-    F: Fn(X) -> X + Copy + 'static,
-    P: Fn(X) -> bool + Copy + 'static,
-    G: Fn(X) -> X + Copy + 'static,
-{
-    struct Patched<X, F, P, G>(PhantomData<(X, F, P, G)>);
-    impl<X, F, P, G> Body for Patched<X, F, P, G>
-    where
-        X: Copy,
-        F: Fn(X) -> X + Copy + 'static,
-        P: Fn(X) -> bool + Copy + 'static,
-        G: Fn(X) -> X + Copy + 'static,
-    {
+pub(super) fn patched<F: Patched>() -> Micro {
+    struct Code<F>(PhantomData<F>);
+    impl<F: Patched> Body for Code<F> {
         #[inline(always)]
         unsafe fn run(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
-            let (near, far, exact) = (conjure::<F>(), conjure::<P>(), conjure::<G>());
             // SAFETY: the caller's contract: one operand and a result of X.
-            let (x, y) = unsafe { (operand::<X>(operands, 0, len), result::<X>(out, len)) };
+            let (x, y) = unsafe { (operand::<F::X>(operands, 0, len), result::<F::X>(out, len)) };
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = near(x);
+                *y = F::near(x);
             }
-            if x.iter().fold(false, |any, &x| any | far(x)) {
+            if x.iter().fold(false, |any, &x| any | F::far(x)) {
                 for (y, &x) in y.iter_mut().zip(x) {
-                    if far(x) {
-                        *y = exact(x);
+                    if F::far(x) {
+                        *y = F::exact(x);
                     }
                 }
             }
             false
         }
     }
-    compiled::<Patched<X, F, P, G>>()
+    compiled::<Code<F>>()
 }
 
 /// zᵢ = f(xᵢ, yᵢ).
-pub(super) fn binary<X, Z, F>(_: F) -> Micro
-where
-    X: Copy + 'static,
-    Z: 'static,
-    F: Fn(X, X) -> Z + Copy + 'static,
-{
-    struct Binary<X, Z, F>(PhantomData<(X, Z, F)>);
-    impl<X: Copy, Z, F: Fn(X, X) -> Z + Copy + 'static> Body for Binary<X, Z, F> {
+pub(super) fn of_binary<F: Binary>() -> Micro {
+    struct Code<F>(PhantomData<F>);
+    impl<F: Binary> Body for Code<F> {
         #[inline(always)]
         unsafe fn run(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
-            let f = conjure::<F>();
             // SAFETY: the caller's contract: two operands of X, a result of Z.
-            let (x, y, z) =
-                unsafe { (operand::<X>(operands, 0, len), operand::<X>(operands, 1, len), result::<Z>(out, len)) };
+            let (x, y, z) = unsafe {
+                (operand::<F::X>(operands, 0, len), operand::<F::X>(operands, 1, len), result::<F::Z>(out, len))
+            };
             for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
-                *z = f(x, y);
+                *z = F::apply(x, y);
             }
             false
         }
     }
-    compiled::<Binary<X, Z, F>>()
+    compiled::<Code<F>>()
 }
 
-/// zᵢ = f(xᵢ, yᵢ), unless bad(yᵢ) for an i: then there is no result. A unary operation may name its operand twice.
-pub(super) fn guarded<X, F, P, const UNARY: bool>(_bad: P, _f: F) -> Micro
-where
-    X: Copy + 'static,
-    F: Fn(X, X) -> X + Copy + 'static,
-    P: Fn(X) -> bool + Copy + 'static,
-{
-    struct Guarded<X, F, P, const UNARY: bool>(PhantomData<(X, F, P)>);
-    impl<X, F, P, const UNARY: bool> Body for Guarded<X, F, P, UNARY>
-    where
-        X: Copy,
-        F: Fn(X, X) -> X + Copy + 'static,
-        P: Fn(X) -> bool + Copy + 'static,
-    {
+/// zᵢ = f(xᵢ, yᵢ), unless a yᵢ is refused: then there is no result.
+pub(super) fn of_guarded<F: Guarded>() -> Micro {
+    struct Code<F>(PhantomData<F>);
+    impl<F: Guarded> Body for Code<F> {
         #[inline(always)]
         unsafe fn run(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
-            let (bad, f) = (conjure::<P>(), conjure::<F>());
-            let second = usize::from(!UNARY);
+            let second = usize::from(!F::UNARY);
             // SAFETY: the caller's contract: one or two operands of X, a result of X.
-            let (x, y, z) =
-                unsafe { (operand::<X>(operands, 0, len), operand::<X>(operands, second, len), result::<X>(out, len)) };
-            if y.iter().fold(false, |any, &y| any | bad(y)) {
+            let (x, y, z) = unsafe {
+                (operand::<F::X>(operands, 0, len), operand::<F::X>(operands, second, len), result::<F::X>(out, len))
+            };
+            if y.iter().fold(false, |any, &y| any | F::refuses(y)) {
                 return true;
             }
             for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
-                *z = f(x, y);
+                *z = F::apply(x, y);
             }
             false
         }
     }
-    compiled::<Guarded<X, F, P, UNARY>>()
+    compiled::<Code<F>>()
 }
 
 /// aᵢ where the condition's byte is not 0, else bᵢ: numbers are bits here.
