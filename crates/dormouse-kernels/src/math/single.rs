@@ -15,16 +15,23 @@ const PI_2: [f32; 3] = [f32::from_bits(0x3fc9_0fda), 7.549_789_4e-8, 5.390_303e-
 /// The largest angle that the three parts of π/2 reduce.
 const NEAR: f32 = 32_768.0;
 
-/// c₀ + c₁x + c₂x² + …
+/// c₀ + c₁x + c₂x² + …, even and odd powers apart, as two short chains of dependent operations are faster than one.
 #[inline(always)]
 fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
-    let mut sum = coefficients[N - 1];
-    let mut i = N - 1;
+    let square = x * x;
+    let mut i = (N - 1) & !1;
+    let mut even = coefficients[i];
     while i > 0 {
-        i -= 1;
-        sum = sum.mul_add(x, coefficients[i]);
+        i -= 2;
+        even = even.mul_add(square, coefficients[i]);
     }
-    sum
+    let mut i = (N - 2) | 1;
+    let mut odd = coefficients[i];
+    while i > 1 {
+        i -= 2;
+        odd = odd.mul_add(square, coefficients[i]);
+    }
+    odd.mul_add(x, even)
 }
 
 /// 2ⁿ of a whole number that [`WHOLE`] was added to, −126 ≤ n ≤ 127.
@@ -58,13 +65,18 @@ pub(super) fn exp(x: f32) -> f32 {
     exp_of_remainder(r) * power_of_two(half) * power_of_two(n - (half - WHOLE) + WHOLE)
 }
 
+/// r²·q(r) of eʳ = 1 + r + r²·q(r), for `|r| ≤ ln 2 / 2`, precise enough for eʳ − 1.
+#[inline(always)]
+fn expm1_tail(r: f32) -> f32 {
+    r * r * polynomial(r, [0.5, 0.166_666_67, 0.041_666_48, 0.008_333_282, 0.001_393_357_5, 0.000_199_102_2])
+}
+
 #[inline(always)]
 pub(super) fn expm1(x: f32) -> f32 {
     let bounded = if x > 89.0 { 89.0 } else { x };
     let bounded = if bounded < -20.0 { -20.0 } else { bounded };
     let (n, r) = split_exponent(bounded);
-    let q = polynomial(r, [0.5, 0.166_666_67, 0.041_666_48, 0.008_333_282, 0.001_393_357_5, 0.000_199_102_2]);
-    let c = r * r * q;
+    let c = expm1_tail(r);
     // 2ⁿ(1 + r + c) − 1, halved so that 2¹²⁸ does not overflow too soon.
     let scale = power_of_two(n + (WHOLE - 1.0));
     let scaled = 2.0 * scale.mul_add(c, scale.mul_add(r, scale - 0.5));
@@ -104,9 +116,12 @@ fn split_mantissa(x: f32) -> (i32, f32) {
 /// What a logarithm is outside its domain: `x` the argument counted from 0.
 #[inline(always)]
 fn log_edges(x: f32, y: f32) -> f32 {
-    let y = if x < f32::INFINITY { y } else { x };
-    let y = if x < 0.0 { f32::NAN } else { y };
-    if x == 0.0 { f32::NEG_INFINITY } else { y }
+    const INFINITY: i32 = 0x7f80_0000;
+    // Compared as integers, since of comparisons of floats the compiler makes a longer test of their class.
+    let bits = x.to_bits().cast_signed();
+    let edge = if x < 0.0 { f32::NAN } else { x };
+    let edge = if x == 0.0 { f32::NEG_INFINITY } else { edge };
+    if (bits > 0) & (bits < INFINITY) { y } else { edge }
 }
 
 #[inline(always)]
@@ -120,9 +135,9 @@ pub(super) fn ln(x: f32) -> f32 {
     log_edges(x, e.mul_add(LN_2_HIGH, near))
 }
 
+/// ln(1 + x) where 1 + x is positive and finite, from the rounded sum `u`.
 #[inline(always)]
-pub(super) fn ln_1p(x: f32) -> f32 {
-    let u = 1.0 + x;
+fn ln_of_sum(x: f32, u: f32) -> f32 {
     // What u lost of 1 + x.
     let part = u - 1.0;
     let lost = (1.0 - (u - part)) + (x - part);
@@ -133,7 +148,13 @@ pub(super) fn ln_1p(x: f32) -> f32 {
     let f = lost.mul_add(unscale, m - 1.0);
     let e = e as f32;
     let near = f + e.mul_add(LN_2_LOW, log_tail(f));
-    let y = log_edges(u, e.mul_add(LN_2_HIGH, near));
+    e.mul_add(LN_2_HIGH, near)
+}
+
+#[inline(always)]
+pub(super) fn ln_1p(x: f32) -> f32 {
+    let u = 1.0 + x;
+    let y = log_edges(u, ln_of_sum(x, u));
     if x == 0.0 { x } else { y }
 }
 
@@ -141,13 +162,15 @@ pub(super) fn ln_1p(x: f32) -> f32 {
 pub(super) fn tanh(x: f32) -> f32 {
     let a = x.abs();
     let bounded = if a > 10.0 { 10.0 } else { a };
-    let square = bounded * bounded;
-    let t = polynomial(square, [-0.333_332_84, 0.133_314_83, -0.053_742_774, 0.020_648_059, -0.005_714_059]);
-    let small = (bounded * square).mul_add(t, bounded);
     let (n, r) = split_exponent(2.0 * bounded);
-    // tanh a = 1 − 2 / (e²ᵃ + 1)
-    let large = 1.0 - 2.0 / exp_of_remainder(r).mul_add(power_of_two(n + WHOLE), 1.0);
-    (if bounded < 0.625 { small } else { large }).copysign(x)
+    let scale = power_of_two(n + WHOLE);
+    // tanh a = e / (e + 2), e = e²ᵃ − 1 = 2ⁿ(1 + r + c) − 1
+    let e = scale.mul_add(expm1_tail(r), scale.mul_add(r, scale - 1.0));
+    let large = e / (e + 2.0);
+    let square = bounded * bounded;
+    let t = polynomial(square, [-0.333_333_28, 0.133_328_33, -0.053_811_16, 0.019_902_162]);
+    let small = (bounded * square).mul_add(t, bounded);
+    (if bounded < 0.3 { small } else { large }).copysign(x)
 }
 
 #[inline(always)]
@@ -155,13 +178,18 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     let t = exp(-x.abs());
     // For negative x the same as t/(1 + t), which does not round 1 − y.
     let above = if x < 0.0 { t } else { 1.0 };
-    above / (1.0 + t)
+    // The quotient by the rounded sum, less the part that the sum lost; 1/s is about 1.5 − s/2 for 1 ≤ s ≤ 2.
+    let sum = 1.0 + t;
+    let lost = t - (sum - 1.0);
+    let quotient = above / sum;
+    (lost * sum.mul_add(-0.5, 1.5)).mul_add(-quotient, quotient)
 }
 
 #[inline(always)]
 pub(super) fn softplus(x: f32) -> f32 {
     let positive = if x < 0.0 { 0.0 } else { x };
-    positive + ln_1p(exp(-x.abs()))
+    let t = exp(-x.abs());
+    positive + ln_of_sum(t, 1.0 + t)
 }
 
 #[inline(always)]
@@ -174,10 +202,12 @@ pub(super) fn elu(x: f32) -> f32 {
 fn near_remainder(x: f32) -> (u32, f32, f32) {
     let shifted = x.mul_add(std::f32::consts::FRAC_2_PI, WHOLE);
     let n = shifted - WHOLE;
-    // The first difference is exact; of the second what it lost is kept.
+    // The first difference is exact; what the second product and the second difference lose is kept.
     let a = n.mul_add(-PI_2[0], x);
-    let r = n.mul_add(-PI_2[1], a);
-    let lost = n.mul_add(-PI_2[1], a - r);
+    let product = n * PI_2[1];
+    let r = a - product;
+    let part = r - a;
+    let lost = (a - (r - part)) - (product + part) - n.mul_add(PI_2[1], -product);
     (shifted.to_bits(), r, n.mul_add(-PI_2[2], lost))
 }
 
