@@ -1,0 +1,87 @@
+//! Buffers: memory of one alignment, for variables, arenas and scratch. One of the two places of this crate that hold
+//! `unsafe` code, the other being `execute`.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+use dormouse_kernels::Spec;
+use dormouse_value::{Element, Value, with_dtype};
+
+use crate::error::{Kind, Result};
+
+/// The alignment of every buffer: a cache line, and the widest vector register.
+pub(crate) const ALIGNMENT: usize = 64;
+
+/// A block of bytes, zeroed when made, written through its pointer by whoever may.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pointer: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the memory belongs to the buffer alone and holds plain numbers; who writes it, and when, is settled by the
+// store (variables) and the plan (arenas), which give out its pointer.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; a shared buffer is read through `bytes`, and written only by the one run that may.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// A buffer of at least one byte.
+    ///
+    /// # Errors
+    /// When so many bytes cannot be addressed.
+    pub(crate) fn new(bytes: usize) -> Result<Buffer> {
+        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT)
+            .map_err(|_| Kind::TooLarge { bytes: bytes as u128 })?;
+        // SAFETY: the layout has a size of at least one byte.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
+        Ok(Buffer { pointer, bytes })
+    }
+
+    /// A buffer with a value's elements.
+    pub(crate) fn of_value(value: &Value) -> Result<Buffer> {
+        let value = value.to_standard_layout();
+        let bytes = value.as_bytes().unwrap_or(&[]);
+        let buffer = Buffer::new(bytes.len())?;
+        // SAFETY: the buffer is new, has as many bytes, and does not overlap the value's.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.as_ptr(), bytes.len()) };
+        Ok(buffer)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.pointer.as_ptr()
+    }
+
+    /// The elements as a value, copied.
+    ///
+    /// # Safety
+    /// Nobody writes the buffer meanwhile, and it holds elements of this spec.
+    pub(crate) unsafe fn to_value(&self, spec: &Spec) -> Value {
+        debug_assert!(spec.bytes() <= self.bytes);
+        let len = spec.len();
+        with_dtype!(spec.dtype, T => {
+            // SAFETY: the caller's contract; the buffer is aligned for every element type, and its bytes were written
+            // as elements of this type (zeroed memory is a valid element of each).
+            let elements = unsafe { std::slice::from_raw_parts(self.as_ptr().cast::<T>(), len) };
+            value_of::<T>(&spec.dims, elements.to_vec())
+        })
+    }
+}
+
+/// A value of elements that are as many as the extents say.
+pub(crate) fn value_of<T: Element>(dims: &[usize], elements: Vec<T>) -> Value {
+    Value::from_elements(dims, elements).expect("a spec has as many elements as its extents say")
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let layout = Layout::from_size_align(self.bytes.max(1), ALIGNMENT).expect("checked when it was made");
+        // SAFETY: allocated in `new` with this layout, and freed once.
+        unsafe { dealloc(self.pointer.as_ptr(), layout) };
+    }
+}

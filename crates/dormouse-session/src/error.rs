@@ -1,0 +1,160 @@
+//! What can go wrong between a request and its values.
+
+use std::fmt;
+
+use dormouse_graph::{Mistakes, Source};
+use dormouse_value::{DType, Shape, ValueError};
+
+/// Why a session could not be made, a request not be understood, or a run not be finished. No variable has changed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<Kind>);
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Kind {
+    #[error("{0}")]
+    Mistakes(Mistakes),
+    #[error(transparent)]
+    Value(ValueError),
+    #[error("{what} {name} is of another graph than the session's")]
+    OtherGraph { what: &'static str, name: String },
+    #[error("{what} was built on a graph that had been dropped")]
+    Dropped { what: &'static str },
+    #[error("{what} {name} was built after the session was made; take it in with session.extend(&graph)")]
+    AddedLater { what: &'static str, name: String },
+    #[error("no tensor is named {name:?}{hint}")]
+    UnknownTensor { name: String, hint: String },
+    #[error("no operation is named {name:?}")]
+    UnknownOperation { name: String },
+    #[error("placeholder {place} needs a feed, and the run has none; feed it: feeds![{name} => value]")]
+    NotFed { name: String, place: Place },
+    #[error("{name} is fed twice")]
+    FedTwice { name: String },
+    #[error("a prepared step takes {expected} values, got {got}")]
+    Arguments { expected: usize, got: usize },
+    #[error("feed for {name}: it holds {expected}, the array {got}; convert the array, with mapv for one")]
+    FeedDType { name: String, expected: DType, got: DType },
+    #[error("feed for {name}: it holds {expected}, which {number} is not a value of")]
+    FeedNumber { name: String, expected: DType, number: String },
+    #[error("feed for {name}: its shape is {expected}, the array's {got:?}")]
+    FeedShape { name: String, expected: Shape, got: Vec<usize> },
+    #[error("variable {name} is not initialized; run its initializer, or graph.initializer(), first")]
+    Uninitialized { name: String },
+    #[error("no variable is named {name:?}")]
+    UnknownVariable { name: String },
+    #[error("variable {name} has shape {expected} and holds {dtype}, the value has shape {got:?} and holds {got_dtype}")]
+    VariableValue { name: String, expected: Shape, dtype: DType, got: Vec<usize>, got_dtype: DType },
+    #[error("{place}: {message}")]
+    Node { place: Place, message: String },
+    #[error("the run needs {bytes} bytes for intermediate values, more than there can be")]
+    TooLarge { bytes: u128 },
+    #[error("a thread of the pool could not be started: {0}")]
+    Threads(String),
+    #[error("the graph is not the one the session was made of: {0}")]
+    Extend(String),
+    #[error("the random state is not of this graph: {0}")]
+    RandomState(String),
+}
+
+/// A node, as errors name it: `"layer1/MatMul" (examples/mnist.rs:41)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) source: Option<Source>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.name)?;
+        match &self.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// The name of the node, tensor or variable that it is about, if it is about one.
+    pub fn name(&self) -> Option<&str> {
+        match &*self.0 {
+            Kind::OtherGraph { name, .. }
+            | Kind::AddedLater { name, .. }
+            | Kind::UnknownTensor { name, .. }
+            | Kind::UnknownOperation { name }
+            | Kind::NotFed { name, .. }
+            | Kind::FedTwice { name }
+            | Kind::FeedDType { name, .. }
+            | Kind::FeedNumber { name, .. }
+            | Kind::FeedShape { name, .. }
+            | Kind::Uninitialized { name }
+            | Kind::UnknownVariable { name }
+            | Kind::VariableValue { name, .. } => Some(name),
+            Kind::Node { place, .. } => Some(&place.name),
+            Kind::Mistakes(_)
+            | Kind::Value(_)
+            | Kind::Dropped { .. }
+            | Kind::Arguments { .. }
+            | Kind::TooLarge { .. }
+            | Kind::Threads(_)
+            | Kind::Extend(_)
+            | Kind::RandomState(_) => None,
+        }
+    }
+
+    /// Where the node that failed was built, if one did.
+    pub fn source_line(&self) -> Option<&Source> {
+        match &*self.0 {
+            Kind::Node { place, .. } | Kind::NotFed { place, .. } => place.source.as_ref(),
+            Kind::Mistakes(mistakes) => mistakes.as_slice().first().map(dormouse_graph::Mistake::source),
+            Kind::Value(_)
+            | Kind::OtherGraph { .. }
+            | Kind::Dropped { .. }
+            | Kind::AddedLater { .. }
+            | Kind::UnknownTensor { .. }
+            | Kind::UnknownOperation { .. }
+            | Kind::FedTwice { .. }
+            | Kind::Arguments { .. }
+            | Kind::FeedDType { .. }
+            | Kind::FeedNumber { .. }
+            | Kind::FeedShape { .. }
+            | Kind::Uninitialized { .. }
+            | Kind::UnknownVariable { .. }
+            | Kind::VariableValue { .. }
+            | Kind::TooLarge { .. }
+            | Kind::Threads(_)
+            | Kind::Extend(_)
+            | Kind::RandomState(_) => None,
+        }
+    }
+
+    /// Every mistake of the graph, where building recorded some.
+    pub fn mistakes(&self) -> Option<&Mistakes> {
+        if let Kind::Mistakes(mistakes) = &*self.0 { Some(mistakes) } else { None }
+    }
+
+    /// Whether a variable was read that had no value.
+    pub fn is_uninitialized(&self) -> bool {
+        matches!(*self.0, Kind::Uninitialized { .. })
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Self {
+        Error(Box::new(kind))
+    }
+}
+
+impl From<Mistakes> for Error {
+    fn from(mistakes: Mistakes) -> Self {
+        Kind::Mistakes(mistakes).into()
+    }
+}
+
+impl From<ValueError> for Error {
+    fn from(error: ValueError) -> Self {
+        Kind::Value(error).into()
+    }
+}

@@ -1,0 +1,28 @@
+//! Evaluating one kernel on its own, on the calling thread: how constants are folded.
+
+use dormouse_kernels::{Args, Kernel, KernelError, Spec};
+use dormouse_value::Value;
+
+use crate::buffer::Buffer;
+
+/// The results of a kernel for operands given as bytes; a shape-only operand may be empty.
+///
+/// # Errors
+/// The kernel's own, or that there is not enough memory.
+pub(crate) fn evaluate(kernel: &Kernel, operands: &[&[u8]], outputs: &[Spec]) -> Result<Vec<Value>, KernelError> {
+    let buffer = |bytes: usize| Buffer::new(bytes).map_err(|e| KernelError::new(e.to_string()));
+    let results = outputs.iter().map(|s| buffer(s.bytes())).collect::<Result<Vec<_>, _>>()?;
+    let (shared, local) = (buffer(kernel.shared)?, buffer(kernel.local)?);
+    let inputs: Vec<*const u8> = operands.iter().map(|o| o.as_ptr()).collect();
+    let outs: Vec<*mut u8> = results.iter().map(Buffer::as_ptr).collect();
+    let args = Args { inputs: &inputs, outputs: &outs, shared: shared.as_ptr(), local: local.as_ptr() };
+    for (phase, &tiles) in kernel.phases.iter().enumerate() {
+        for tile in 0..tiles {
+            // SAFETY: constants are whole values of the specs that the kernel was compiled for, results and scratch
+            // are of the sizes it asks for, and phases and tiles run one after the other.
+            unsafe { kernel.body.run(&args, phase, tile)? };
+        }
+    }
+    // SAFETY: nobody else has these buffers, and the kernel has written all of them.
+    Ok(results.iter().zip(outputs).map(|(b, spec)| unsafe { b.to_value(spec) }).collect())
+}

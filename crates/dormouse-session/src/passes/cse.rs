@@ -1,0 +1,56 @@
+//! Common subexpressions: of instructions that do the same to the same values, one stays. Draws are never the same.
+
+use dormouse_value::Op;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::passes::{identity, op_of};
+use crate::program::{Origin, Program, ValueId};
+use crate::session::Optimize;
+
+/// Constants of so many bytes are compared; larger ones are taken to differ.
+const COMPARED_BYTES: usize = 256;
+
+pub(super) fn cse(program: &mut Program, _: Optimize) {
+    let mut map = identity(program);
+    let mut constants = FxHashMap::default();
+    for (i, value) in program.values.iter().enumerate() {
+        if let Origin::Constant(c) = value.origin
+            && let Some(bytes) = program.constants[c as usize].as_bytes().filter(|b| b.len() <= COMPARED_BYTES)
+        {
+            map[i] = *constants.entry((&value.spec, bytes)).or_insert(ValueId(i as u32));
+        }
+    }
+    // Aliases of one value with one shape are one; they are made before whatever reads them.
+    let mut aliases = FxHashMap::default();
+    let mut seen = FxHashMap::<(Op, SmallVec<[ValueId; 3]>), SmallVec<[ValueId; 1]>>::default();
+    let mut resolve_alias = |program: &Program, map: &mut Vec<ValueId>, v: ValueId| -> ValueId {
+        if let Origin::Alias(_) = program.value(v).origin {
+            let root = map[program.root(v).index()];
+            map[v.index()] = *aliases.entry((root, program.spec(v).clone())).or_insert(v);
+        }
+        map[v.index()]
+    };
+    for i in 0..program.instructions.len() {
+        let operands: SmallVec<[ValueId; 3]> = program.instructions[i]
+            .operands
+            .clone()
+            .into_iter()
+            .map(|o| resolve_alias(program, &mut map, o))
+            .collect();
+        let instruction = &program.instructions[i];
+        let Some(op) = op_of(instruction) else { continue };
+        match seen.entry((op.clone(), operands)) {
+            std::collections::hash_map::Entry::Occupied(first) => {
+                for (result, kept) in instruction.results.iter().zip(first.get()) {
+                    map[result.index()] = *kept;
+                }
+            }
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(instruction.results.clone());
+            }
+        }
+    }
+    drop(seen);
+    program.replace(&map);
+}

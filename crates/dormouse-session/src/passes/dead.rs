@@ -1,0 +1,30 @@
+//! Dead code: instructions whose results nobody reads go.
+
+use crate::program::{Action, Program, ValueId};
+use crate::session::Optimize;
+
+pub(super) fn dead(program: &mut Program, _: Optimize) {
+    let mut live = vec![false; program.values.len()];
+    let ends: Vec<ValueId> = program.ends().collect();
+    for end in ends {
+        live[program.root(end).index()] = true;
+    }
+    let mut kept = Vec::with_capacity(program.instructions.len());
+    for instruction in std::mem::take(&mut program.instructions).into_iter().rev() {
+        if !instruction.results.iter().any(|r| live[r.index()]) {
+            continue;
+        }
+        for (i, operand) in instruction.operands.iter().enumerate() {
+            let shape_only = match &instruction.action {
+                Action::Op(op) => op.shape_only(i),
+                Action::Loop(_) | Action::Random { .. } | Action::Copy => false,
+            };
+            if !shape_only {
+                live[program.root(*operand).index()] = true;
+            }
+        }
+        kept.push(instruction);
+    }
+    kept.reverse();
+    program.instructions = kept;
+}

@@ -1,0 +1,232 @@
+//! Programs: what a run computes, with every shape known. Values are assigned once, so a program has no order but that
+//! of its data, and effects are what it begins with (feeds, variables) and what it ends in (results, commits).
+
+use std::fmt;
+
+use dormouse_graph::{NodeId, Seeds, VariableId};
+use dormouse_kernels::{Loop, Spec};
+use dormouse_value::{Distribution, Op, Value};
+use smallvec::SmallVec;
+
+/// The place of a value in its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ValueId(pub(crate) u32);
+
+impl ValueId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// A feed of the run.
+    Feed(u32),
+    /// A constant of the program.
+    Constant(u32),
+    /// A variable, as it was before the run.
+    Variable(VariableId),
+    /// An instruction.
+    Computed,
+    /// The same numbers as another value, with another shape.
+    Alias(ValueId),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ValueInfo {
+    pub(crate) spec: Spec,
+    pub(crate) origin: Origin,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    /// Mathematics.
+    Op(Op),
+    /// A cluster of element-wise operations.
+    Loop(Loop),
+    /// A draw; `generator` is the place of the node's counter in the session.
+    Random { distribution: Distribution, seeds: Seeds, generator: usize },
+    /// The same bytes in a buffer of their own.
+    Copy,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Instruction {
+    pub(crate) action: Action,
+    pub(crate) operands: SmallVec<[ValueId; 3]>,
+    pub(crate) results: SmallVec<[ValueId; 1]>,
+    /// The node it is of; of a cluster, its last.
+    pub(crate) node: NodeId,
+}
+
+/// Instructions in an order that their data allows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) values: Vec<ValueInfo>,
+    pub(crate) instructions: Vec<Instruction>,
+    pub(crate) constants: Vec<Value>,
+    /// The tensors asked for, in order.
+    pub(crate) results: Vec<ValueId>,
+    /// What variables hold after the run; each variable once, in the order of their numbers.
+    pub(crate) commits: Vec<(VariableId, ValueId)>,
+    /// What must be computed although nobody reads it: operations asked for, and checks.
+    pub(crate) kept: Vec<ValueId>,
+}
+
+impl Program {
+    pub(crate) fn value(&self, id: ValueId) -> &ValueInfo {
+        &self.values[id.index()]
+    }
+
+    pub(crate) fn spec(&self, id: ValueId) -> &Spec {
+        &self.values[id.index()].spec
+    }
+
+    pub(crate) fn add_value(&mut self, spec: Spec, origin: Origin) -> ValueId {
+        self.values.push(ValueInfo { spec, origin });
+        ValueId((self.values.len() - 1) as u32)
+    }
+
+    pub(crate) fn add_constant(&mut self, value: Value) -> ValueId {
+        let value = value.to_standard_layout();
+        let spec = Spec::new(value.dtype(), value.shape());
+        self.constants.push(value);
+        self.add_value(spec, Origin::Constant((self.constants.len() - 1) as u32))
+    }
+
+    /// The value whose buffer a value's numbers lie in.
+    pub(crate) fn root(&self, mut id: ValueId) -> ValueId {
+        while let Origin::Alias(of) = self.value(id).origin {
+            id = of;
+        }
+        id
+    }
+
+    /// The constant that a value is, whatever its shape.
+    pub(crate) fn constant(&self, id: ValueId) -> Option<&Value> {
+        match self.value(self.root(id)).origin {
+            Origin::Constant(i) => Some(&self.constants[i as usize]),
+            Origin::Feed(_) | Origin::Variable(_) | Origin::Computed | Origin::Alias(_) => None,
+        }
+    }
+
+    /// Everything that the program is for.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.results.iter().copied().chain(self.commits.iter().map(|c| c.1)).chain(self.kept.iter().copied())
+    }
+
+    /// Puts other values in the place of some, everywhere; `map[v]` must be final, not to be replaced itself.
+    pub(crate) fn replace(&mut self, map: &[ValueId]) {
+        let to = |id: &mut ValueId| *id = map[id.index()];
+        for value in &mut self.values {
+            if let Origin::Alias(of) = &mut value.origin {
+                to(of);
+            }
+        }
+        self.instructions.iter_mut().flat_map(|i| &mut i.operands).for_each(to);
+        self.results.iter_mut().chain(&mut self.kept).for_each(to);
+        self.commits.iter_mut().for_each(|c| to(&mut c.1));
+    }
+
+    /// The instruction that computes each value's buffer, by value.
+    pub(crate) fn writers(&self) -> Vec<Option<u32>> {
+        let mut writers = vec![None; self.values.len()];
+        for (i, instruction) in self.instructions.iter().enumerate() {
+            for result in &instruction.results {
+                writers[result.index()] = Some(i as u32);
+            }
+        }
+        for v in 0..self.values.len() {
+            let root = self.root(ValueId(v as u32));
+            writers[v] = writers[root.index()];
+        }
+        writers
+    }
+
+    /// What must hold of every program: values are written once, before they are read, by an instruction that gives
+    /// their shape; aliases keep the number of elements; commits are in order, one a variable.
+    pub(crate) fn verify(&self) -> Result<(), String> {
+        let mut written = vec![false; self.values.len()];
+        for (i, value) in self.values.iter().enumerate() {
+            match value.origin {
+                Origin::Alias(of) => {
+                    if of.index() >= i || self.spec(of).len() != value.spec.len() {
+                        return Err(format!("value {i} is no alias of value {}", of.0));
+                    }
+                }
+                Origin::Constant(c) => {
+                    let constant = self.constants.get(c as usize);
+                    if constant.is_none_or(|c| c.dtype() != value.spec.dtype || c.shape() != value.spec.dims.as_slice())
+                    {
+                        return Err(format!("value {i} is not its constant"));
+                    }
+                }
+                Origin::Feed(_) | Origin::Variable(_) | Origin::Computed => {}
+            }
+            written[i] = matches!(value.origin, Origin::Feed(_) | Origin::Constant(_) | Origin::Variable(_));
+        }
+        for (i, instruction) in self.instructions.iter().enumerate() {
+            if let Some(operand) = instruction.operands.iter().find(|o| !written[self.root(**o).index()]) {
+                let shape_only = match &instruction.action {
+                    Action::Op(op) => {
+                        instruction.operands.iter().enumerate().all(|(k, o)| o != operand || op.shape_only(k))
+                    }
+                    Action::Loop(_) | Action::Random { .. } | Action::Copy => false,
+                };
+                if !shape_only {
+                    return Err(format!("instruction {i} reads value {} before it is written", operand.0));
+                }
+            }
+            for result in &instruction.results {
+                if self.value(*result).origin != Origin::Computed || std::mem::replace(&mut written[result.index()], true)
+                {
+                    return Err(format!("instruction {i} writes value {} that is not its own", result.0));
+                }
+            }
+        }
+        if self.ends().any(|v| !written[self.root(v).index()]) {
+            return Err("a result is never written".to_owned());
+        }
+        if !self.commits.windows(2).all(|w| w[0].0 < w[1].0) {
+            return Err("the commits are out of order".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |v: ValueId| match self.value(v).origin {
+            Origin::Feed(i) => format!("feed{i}"),
+            Origin::Constant(_) => format!("const{}", v.0),
+            Origin::Variable(id) => format!("var{}", id.0),
+            Origin::Computed => format!("%{}", v.0),
+            Origin::Alias(of) => format!("%{}=%{}", v.0, of.0),
+        };
+        for instruction in &self.instructions {
+            for (i, r) in instruction.results.iter().enumerate() {
+                write!(f, "{}{}: {}", if i > 0 { ", " } else { "" }, name(*r), self.spec(*r))?;
+            }
+            let operands: Vec<String> = instruction.operands.iter().map(|o| name(*o)).collect();
+            match &instruction.action {
+                Action::Op(op) => write!(f, " = {op:?}")?,
+                Action::Loop(l) => {
+                    write!(f, " = loop [")?;
+                    for (i, step) in l.steps.iter().enumerate() {
+                        write!(f, "{}{:?}{:?}", if i > 0 { "; " } else { "" }, step.op, step.operands.as_slice())?;
+                    }
+                    write!(f, "]")?;
+                }
+                Action::Random { distribution, .. } => write!(f, " = {distribution:?}")?,
+                Action::Copy => write!(f, " = copy")?,
+            }
+            writeln!(f, "({})", operands.join(", "))?;
+        }
+        for (variable, value) in &self.commits {
+            writeln!(f, "var{} ← {}", variable.0, name(*value))?;
+        }
+        let results: Vec<String> = self.results.iter().map(|r| name(*r)).collect();
+        writeln!(f, "→ ({})", results.join(", "))
+    }
+}
