@@ -1,3 +1,8 @@
 //! Building: the methods of tensors, one family a file, under the file names of the gradient rules and the kernels.
 
+pub(crate) mod array;
+pub(crate) mod elementwise;
+pub(crate) mod linalg;
+pub(crate) mod nn;
 pub(crate) mod random;
+pub(crate) mod reduction;

@@ -18,19 +18,22 @@ pub struct Frozen {
     variables: Vec<VariableInfo>,
     collections: BTreeMap<String, Vec<Member>>,
     seed: Option<i64>,
+    unseeded: i64,
     index: OnceLock<FxHashMap<Arc<str>, NodeId>>,
 }
 
 impl Frozen {
-    /// The parts of a graph, as [`Graph::freeze`](crate::Graph::freeze) or a file has them.
+    /// The parts of a graph, as [`Graph::freeze`](crate::Graph::freeze) or a file has them; of seeds, the graph's and the
+    /// number of random operations without one of their own.
     pub fn new(
         id: GraphId,
         nodes: Vec<Arc<Node>>,
         variables: Vec<VariableInfo>,
         collections: BTreeMap<String, Vec<Member>>,
-        seed: Option<i64>,
+        seeds: (Option<i64>, i64),
     ) -> Self {
-        Frozen { id, nodes, variables, collections, seed, index: OnceLock::new() }
+        let (seed, unseeded) = seeds;
+        Frozen { id, nodes, variables, collections, seed, unseeded, index: OnceLock::new() }
     }
 
     /// The graph it was.
@@ -71,6 +74,11 @@ impl Frozen {
     /// The graph-level seed, if one was set.
     pub fn seed(&self) -> Option<i64> {
         self.seed
+    }
+
+    /// How many random operations so far have no seed of their own: what the next one's is counted from.
+    pub fn unseeded(&self) -> i64 {
+        self.unseeded
     }
 
     /// The node called `name`.

@@ -500,7 +500,7 @@ impl Graph {
         self.check()?;
         self.with(|s| {
             s.frozen = s.nodes.len();
-            Frozen::new(self.id, s.nodes.clone(), s.variables.clone(), s.collections.clone(), s.seed)
+            Frozen::new(self.id, s.nodes.clone(), s.variables.clone(), s.collections.clone(), (s.seed, s.unseeded))
         })
         .ok_or_else(|| Mistakes(vec![self.dropped()]))
     }
@@ -523,7 +523,7 @@ impl Graph {
             s.variables = frozen.variables().to_vec();
             s.collections = frozen.collections().clone();
             s.seed = frozen.seed();
-            s.unseeded = s.nodes.iter().filter(|n| matches!(n.kind, NodeKind::Random { .. })).count() as i64;
+            s.unseeded = frozen.unseeded();
             for (i, info) in s.variables.iter().enumerate() {
                 let name = s.nodes[info.node.index()].name.to_string();
                 s.shared_variables.insert(name, VariableId(i as u32));

@@ -1,15 +1,181 @@
-//! Inference: the dtypes and shapes that an operation gives, from what is known of its operands. One exhaustive match.
+//! Inference: the dtypes and shapes that an operation gives, from what is known of its operands. One exhaustive match,
+//! with the rules of each family in a file of its own.
 
-use dormouse_value::{DType, Op};
+mod array;
+mod elementwise;
+mod nn;
+mod reduction;
+
+use dormouse_value::{Dim, Op, Shape};
 use smallvec::{SmallVec, smallvec};
 
 use crate::node::Fact;
 
+/// What a rule gives: facts, or what is wrong with the operands.
+type Facts = Result<SmallVec<[Fact; 1]>, String>;
+
 /// What an operation gives, or what is wrong with its operands, in one line that starts with the operation's name.
+///
+/// Where every extent of the operands is known, so is every extent of the results.
 ///
 /// # Errors
 /// When no dtype or shape that the operands may have suits the operation.
 pub fn infer(op: &Op, operands: &[Fact]) -> Result<SmallVec<[Fact; 1]>, String> {
-    let _ = (op, DType::F32);
-    Ok(smallvec![operands[0].clone(); op.outputs()])
+    let name = crate::names::of_op(op).to_lowercase();
+    let any_number = matches!(op, Op::AddN | Op::Concat { .. } | Op::ConcatGrad { .. });
+    let least = arity(op);
+    if any_number && operands.len() < least {
+        return Err(format!("{name}: takes {least} operands at least, got {}", operands.len()));
+    }
+    let expected = if any_number { operands.len() } else { least };
+    if operands.len() != expected {
+        return Err(format!("{name}: takes {expected} operands, got {}", operands.len()));
+    }
+    let told = |message: String| format!("{name}: {message}");
+    rule(op, operands).map_err(told)
+}
+
+/// How many operands an operation takes, at least.
+fn arity(op: &Op) -> usize {
+    match op {
+        Op::Select
+        | Op::GatherGrad { .. }
+        | Op::Conv2dInputGrad(_)
+        | Op::Conv2dFilterGrad(_)
+        | Op::MaxPoolGrad { .. }
+        | Op::MaxPoolGradGrad { .. } => 3,
+        Op::ConcatGrad { .. }
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Logical(_)
+        | Op::MatMul { .. }
+        | Op::ReshapeLike
+        | Op::SliceLike { .. }
+        | Op::SliceGrad { .. }
+        | Op::Gather { .. }
+        | Op::BroadcastLike
+        | Op::SumLike
+        | Op::SoftmaxCrossEntropy
+        | Op::SparseSoftmaxCrossEntropy
+        | Op::Conv2d(_)
+        | Op::AveragePoolGrad { .. } => 2,
+        Op::Identity
+        | Op::StopGradient
+        | Op::EnsureShape { .. }
+        | Op::CheckNumerics { .. }
+        | Op::Unary(_)
+        | Op::Cast { .. }
+        | Op::AddN
+        | Op::Reduce { .. }
+        | Op::ArgMax { .. }
+        | Op::ArgMin { .. }
+        | Op::Cumulative { .. }
+        | Op::Reshape { .. }
+        | Op::ExpandDims { .. }
+        | Op::Squeeze { .. }
+        | Op::Transpose { .. }
+        | Op::Concat { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Tile { .. }
+        | Op::TileGrad { .. }
+        | Op::OneHot { .. }
+        | Op::BroadcastTo { .. }
+        | Op::ShapeOf { .. }
+        | Op::SizeOf { .. }
+        | Op::Softmax { .. }
+        | Op::LogSoftmax { .. }
+        | Op::L2Loss
+        | Op::Pool2d { .. } => 1,
+    }
+}
+
+fn rule(op: &Op, x: &[Fact]) -> Facts {
+    match op {
+        Op::Identity | Op::StopGradient => one(x[0].clone()),
+        Op::EnsureShape { shape } => elementwise::ensure_shape(shape, &x[0]),
+        Op::CheckNumerics { .. } => elementwise::floats(&x[0]),
+        Op::Unary(op) => elementwise::unary(*op, &x[0]),
+        Op::Binary(op) => elementwise::binary(*op, &x[0], &x[1]),
+        Op::Compare(op) => elementwise::compare(*op, &x[0], &x[1]),
+        Op::Logical(_) => elementwise::logical(&x[0], &x[1]),
+        Op::Select => elementwise::select(&x[0], &x[1], &x[2]),
+        Op::Cast { to } => one(Fact { dtype: *to, shape: x[0].shape.clone() }),
+        Op::AddN => elementwise::add_n(x),
+        Op::Reduce { op, axes, keep_dims } => reduction::reduce(*op, axes.as_deref(), *keep_dims, &x[0]),
+        Op::ArgMax { axis, output } | Op::ArgMin { axis, output } => reduction::arg(*axis, *output, &x[0]),
+        Op::Cumulative { axis, .. } => reduction::cumulative(*axis, &x[0]),
+        Op::MatMul { transpose_a, transpose_b } => array::matmul(*transpose_a, *transpose_b, &x[0], &x[1]),
+        Op::Reshape { dims } => array::reshape(dims, &x[0]),
+        Op::ReshapeLike => array::reshape_like(&x[0], &x[1]),
+        Op::ExpandDims { axes } => array::expand_dims(axes, &x[0]),
+        Op::Squeeze { axes } => array::squeeze(axes, &x[0]),
+        Op::Transpose { perm } => array::transpose(perm, &x[0]),
+        Op::Concat { axis } => array::concat(*axis, x),
+        Op::ConcatGrad { axis, index } => array::concat_grad(*axis, *index, x),
+        Op::Slice { begin, size } => array::slice(begin, size, &x[0]),
+        Op::SliceLike { begin } => array::slice_like(begin, &x[0], &x[1]),
+        Op::SliceGrad { begin } => array::slice_grad(begin, &x[0], &x[1]),
+        Op::Pad { paddings, value } => array::pad(paddings, value.0, &x[0]),
+        Op::Tile { multiples } => array::tile(multiples, &x[0]),
+        Op::TileGrad { multiples } => array::tile_grad(multiples, &x[0]),
+        Op::Gather { axis } => array::gather(*axis, &x[0], &x[1]),
+        Op::GatherGrad { axis } => array::gather_grad(*axis, &x[0], &x[1], &x[2]),
+        Op::OneHot { depth, axis, dtype, .. } => array::one_hot(*depth, *axis, *dtype, &x[0]),
+        Op::BroadcastTo { dims } => array::broadcast_to(dims, &x[0]),
+        Op::BroadcastLike => array::broadcast_like(&x[0], &x[1]),
+        Op::SumLike => array::sum_like(&x[0], &x[1]),
+        Op::ShapeOf { output } => array::shape_of(*output, &x[0]),
+        Op::SizeOf { output } => array::size_of(*output),
+        Op::Softmax { axis } | Op::LogSoftmax { axis } => nn::softmax(*axis, &x[0]),
+        Op::SoftmaxCrossEntropy => nn::cross_entropy(&x[0], &x[1]),
+        Op::SparseSoftmaxCrossEntropy => nn::sparse_cross_entropy(&x[0], &x[1]),
+        Op::L2Loss => {
+            elementwise::floats(&x[0])?;
+            one(Fact { dtype: x[0].dtype, shape: Shape::scalar() })
+        }
+        Op::Conv2d(window) => nn::conv2d(window, &x[0], &x[1]),
+        Op::Conv2dInputGrad(window) => nn::conv2d_grad(window, &x[2], &x[1], &x[0], &x[2]),
+        Op::Conv2dFilterGrad(window) => nn::conv2d_grad(window, &x[0], &x[2], &x[1], &x[2]),
+        Op::Pool2d { op, size, window } => nn::pool(*op, *size, window, &x[0]),
+        Op::MaxPoolGrad { size, window } => nn::max_pool_grad(*size, window, x, true),
+        Op::MaxPoolGradGrad { size, window } => nn::max_pool_grad(*size, window, x, false),
+        Op::AveragePoolGrad { size, window } => nn::average_pool_grad(*size, window, &x[0], &x[1]),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "rules end in it")]
+fn one(fact: Fact) -> Facts {
+    Ok(smallvec![fact])
+}
+
+/// An axis counted from the front.
+fn axis_of(axis: i32, rank: usize) -> Result<usize, String> {
+    let from_front = i64::from(axis) + if axis < 0 { rank as i64 } else { 0 };
+    usize::try_from(from_front)
+        .ok()
+        .filter(|a| *a < rank)
+        .ok_or_else(|| format!("axis {axis} is outside a shape of {rank} axes"))
+}
+
+/// Two shapes that must be one.
+fn unified(what: &str, a: &Shape, b: &Shape) -> Result<Shape, String> {
+    a.unify(b).ok_or_else(|| format!("{what}: {a} and {b}"))
+}
+
+fn same_dtype(a: &Fact, b: &Fact) -> Result<(), String> {
+    if a.dtype == b.dtype {
+        Ok(())
+    } else {
+        Err(format!("dtypes differ: {} and {}; cast one of them", a.dtype, b.dtype))
+    }
+}
+
+/// A shape that must have this rank; its extents, unknown where the rank was.
+fn of_rank(what: &str, shape: &Shape, rank: usize) -> Result<SmallVec<[Dim; 4]>, String> {
+    match shape.dims() {
+        None => Ok(SmallVec::from_elem(Dim::Unknown, rank)),
+        Some(dims) if dims.len() == rank => Ok(dims.iter().copied().collect()),
+        Some(_) => Err(format!("{what} must have {rank} axes, its shape is {shape}")),
+    }
 }

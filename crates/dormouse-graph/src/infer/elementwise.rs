@@ -1,0 +1,108 @@
+//! Inference of what is computed element by element.
+
+use dormouse_value::{BinaryOp, CompareOp, DType, Shape, UnaryOp};
+
+use super::{Facts, one, same_dtype, unified};
+use crate::node::Fact;
+
+pub(super) fn ensure_shape(shape: &Shape, x: &Fact) -> Facts {
+    let shape = unified("the shape is not what is ensured", &x.shape, shape)?;
+    one(Fact { dtype: x.dtype, shape })
+}
+
+pub(super) fn floats(x: &Fact) -> Facts {
+    if x.dtype.is_float() { one(x.clone()) } else { Err(format!("takes f32 or f64, not {}; cast it first", x.dtype)) }
+}
+
+fn numbers(x: &Fact) -> Facts {
+    if x.dtype == DType::Bool { Err("takes numbers, not bool; cast it first".to_owned()) } else { one(x.clone()) }
+}
+
+fn signed(x: &Fact) -> Facts {
+    if x.dtype == DType::U8 { Err("takes signed numbers, not u8; cast it first".to_owned()) } else { numbers(x) }
+}
+
+pub(super) fn unary(op: UnaryOp, x: &Fact) -> Facts {
+    match op {
+        UnaryOp::LogicalNot => {
+            if x.dtype == DType::Bool {
+                one(x.clone())
+            } else {
+                Err(format!("takes bool, not {}", x.dtype))
+            }
+        }
+        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign => signed(x),
+        UnaryOp::Square | UnaryOp::Relu => numbers(x),
+        UnaryOp::Reciprocal
+        | UnaryOp::Sqrt
+        | UnaryOp::Rsqrt
+        | UnaryOp::Exp
+        | UnaryOp::Expm1
+        | UnaryOp::Log
+        | UnaryOp::Log1p
+        | UnaryOp::Sin
+        | UnaryOp::Cos
+        | UnaryOp::Tan
+        | UnaryOp::Tanh
+        | UnaryOp::Sigmoid
+        | UnaryOp::Softplus
+        | UnaryOp::Elu
+        | UnaryOp::Floor
+        | UnaryOp::Ceil
+        | UnaryOp::Round => floats(x),
+    }
+}
+
+fn broadcast(a: &Fact, b: &Fact) -> Result<Shape, String> {
+    a.shape.broadcast(&b.shape).ok_or_else(|| format!("shapes do not broadcast: {} and {}", a.shape, b.shape))
+}
+
+pub(super) fn binary(op: BinaryOp, a: &Fact, b: &Fact) -> Facts {
+    same_dtype(a, b)?;
+    if a.dtype == DType::Bool {
+        return Err("takes numbers, not bool; cast them first".to_owned());
+    }
+    if op == BinaryOp::Div && !a.dtype.is_float() {
+        return Err(format!(
+            "integers ({}) are divided by floor_div, which rounds down, or by true_div, which gives floats",
+            a.dtype
+        ));
+    }
+    one(Fact { dtype: a.dtype, shape: broadcast(a, b)? })
+}
+
+pub(super) fn compare(op: CompareOp, a: &Fact, b: &Fact) -> Facts {
+    same_dtype(a, b)?;
+    if a.dtype == DType::Bool && !matches!(op, CompareOp::Equal | CompareOp::NotEqual) {
+        return Err("bool has no order; cast it first".to_owned());
+    }
+    one(Fact { dtype: DType::Bool, shape: broadcast(a, b)? })
+}
+
+pub(super) fn logical(a: &Fact, b: &Fact) -> Facts {
+    same_dtype(a, b)?;
+    if a.dtype != DType::Bool {
+        return Err(format!("takes bool, not {}; compare it first", a.dtype));
+    }
+    one(Fact { dtype: DType::Bool, shape: broadcast(a, b)? })
+}
+
+pub(super) fn select(condition: &Fact, a: &Fact, b: &Fact) -> Facts {
+    if condition.dtype != DType::Bool {
+        return Err(format!("the condition is {}, not bool; compare it first", condition.dtype));
+    }
+    same_dtype(a, b)?;
+    let values = Fact { dtype: a.dtype, shape: broadcast(a, b)? };
+    let shape = broadcast(condition, &values)?;
+    one(Fact { dtype: a.dtype, shape })
+}
+
+pub(super) fn add_n(x: &[Fact]) -> Facts {
+    numbers(&x[0])?;
+    let mut sum = x[0].clone();
+    for fact in &x[1..] {
+        same_dtype(&sum, fact)?;
+        sum.shape = unified("shapes differ", &sum.shape, &fact.shape)?;
+    }
+    one(sum)
+}

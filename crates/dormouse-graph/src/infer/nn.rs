@@ -1,0 +1,139 @@
+//! Inference of neural networks' operations.
+
+use dormouse_value::{DType, Dim, Padding, PoolOp, Shape, Window2d};
+use smallvec::smallvec;
+
+use super::elementwise::floats;
+use super::reduction::index_dtype;
+use super::{Facts, axis_of, of_rank, one, same_dtype, unified};
+use crate::node::Fact;
+
+pub(super) fn softmax(axis: i32, x: &Fact) -> Facts {
+    if let Some(rank) = x.shape.rank() {
+        axis_of(axis, rank)?;
+    }
+    floats(x)
+}
+
+pub(super) fn cross_entropy(logits: &Fact, labels: &Fact) -> Facts {
+    floats(logits)?;
+    same_dtype(logits, labels)?;
+    let shape = unified("logits and labels differ in shape", &logits.shape, &labels.shape)?;
+    let [rows, classes] = of_rank("logits", &shape, 2)?[..] else { return Err("logits need two axes".to_owned()) };
+    let fact = |shape: Shape| Fact { dtype: logits.dtype, shape };
+    Ok(smallvec![fact([rows].into_iter().collect()), fact([rows, classes].into_iter().collect())])
+}
+
+pub(super) fn sparse_cross_entropy(logits: &Fact, labels: &Fact) -> Facts {
+    floats(logits)?;
+    index_dtype(labels.dtype).map_err(|_| format!("labels are i32 or i64, not {}; cast them", labels.dtype))?;
+    let [rows, classes] = of_rank("logits", &logits.shape, 2)?[..] else {
+        return Err("logits need two axes".to_owned());
+    };
+    let [labeled] = of_rank("labels", &labels.shape, 1)?[..] else { return Err("labels need one axis".to_owned()) };
+    let rows = rows
+        .unify(labeled)
+        .ok_or_else(|| format!("logits {} and labels {} differ in rows", logits.shape, labels.shape))?;
+    if classes == Dim::Known(0) {
+        return Err(format!("logits {} have no classes", logits.shape));
+    }
+    let fact = |shape: Shape| Fact { dtype: logits.dtype, shape };
+    Ok(smallvec![fact([rows].into_iter().collect()), fact([rows, classes].into_iter().collect())])
+}
+
+fn check_window(window: &Window2d) -> Result<(), String> {
+    let extents = window.strides.iter().chain(&window.dilations);
+    if extents.clone().any(|n| *n == 0 || *n > 1 << 20) {
+        return Err(format!("strides {:?} and dilations {:?} are at least 1", window.strides, window.dilations));
+    }
+    Ok(())
+}
+
+/// Windows along one axis.
+fn windows(what: &str, n: Dim, taps: Dim, stride: u32, dilation: u32, padding: Padding) -> Result<Dim, String> {
+    let (Some(n), Some(taps)) = (n.known(), taps.known()) else { return Ok(Dim::Unknown) };
+    if taps == 0 {
+        return Err(format!("the {what} has no cells"));
+    }
+    let stride = stride as usize;
+    match padding {
+        Padding::Same => Ok(Dim::from(n.div_ceil(stride))),
+        Padding::Valid => {
+            let span = (taps - 1)
+                .checked_mul(dilation as usize)
+                .and_then(|s| s.checked_add(1))
+                .ok_or_else(|| format!("the {what} is too large"))?;
+            Ok(Dim::from((n + 1).checked_sub(span).map_or(0, |whole| whole.div_ceil(stride))))
+        }
+    }
+}
+
+fn output_of(window: &Window2d, x: &Fact, filter: &Fact) -> Result<Shape, String> {
+    check_window(window)?;
+    let x_dims = of_rank("the input", &x.shape, 4)?;
+    let f = of_rank("the filter", &filter.shape, 4)?;
+    if x_dims[3].unify(f[2]).is_none() {
+        return Err(format!("channels differ: input {}, filter {}", x.shape, filter.shape));
+    }
+    let extent =
+        |i: usize| windows("filter", x_dims[i + 1], f[i], window.strides[i], window.dilations[i], window.padding);
+    Ok([x_dims[0], extent(0)?, extent(1)?, f[3]].into_iter().collect())
+}
+
+pub(super) fn conv2d(window: &Window2d, x: &Fact, filter: &Fact) -> Facts {
+    floats(x)?;
+    same_dtype(x, filter)?;
+    one(Fact { dtype: x.dtype, shape: output_of(window, x, filter)? })
+}
+
+/// A gradient of a convolution: `dy` must be shaped as its output, the result is shaped as `like`.
+pub(super) fn conv2d_grad(window: &Window2d, x: &Fact, filter: &Fact, dy: &Fact, like: &Fact) -> Facts {
+    floats(dy)?;
+    same_dtype(x, filter)?;
+    same_dtype(dy, filter)?;
+    let output = output_of(window, x, filter)?;
+    unified("the gradient is not shaped as the convolution", &dy.shape, &output)?;
+    let like_dims = of_rank("the operand", &like.shape, 4)?;
+    one(Fact { dtype: dy.dtype, shape: like_dims.into_iter().collect() })
+}
+
+fn pooled(size: [u32; 2], window: &Window2d, x: &Fact) -> Result<Shape, String> {
+    check_window(window)?;
+    let dims = of_rank("the input", &x.shape, 4)?;
+    if size.contains(&0) {
+        return Err(format!("a window of {size:?} has no cells"));
+    }
+    if window.dilations != [1, 1] {
+        return Err("windows of pooling are not dilated".to_owned());
+    }
+    let extent =
+        |i: usize| windows("window", dims[i + 1], Dim::from(size[i] as usize), window.strides[i], 1, window.padding);
+    Ok([dims[0], extent(0)?, extent(1)?, dims[3]].into_iter().collect())
+}
+
+pub(super) fn pool(op: PoolOp, size: [u32; 2], window: &Window2d, x: &Fact) -> Facts {
+    match op {
+        PoolOp::Average => drop(floats(x)?),
+        PoolOp::Max if x.dtype == DType::Bool => return Err("takes numbers, not bool".to_owned()),
+        PoolOp::Max => {}
+    }
+    one(Fact { dtype: x.dtype, shape: pooled(size, window, x)? })
+}
+
+/// (x, y, d): d is shaped as y and the result as x when `to_input`, else the other way round.
+pub(super) fn max_pool_grad(size: [u32; 2], window: &Window2d, operands: &[Fact], to_input: bool) -> Facts {
+    let [x, y, d] = operands else { return Err("takes three operands".to_owned()) };
+    floats(x)?;
+    same_dtype(x, y)?;
+    same_dtype(x, d)?;
+    let output = unified("y is not shaped as the pooled x", &y.shape, &pooled(size, window, x)?)?;
+    let (given, result) = if to_input { (&output, &x.shape) } else { (&x.shape, &output) };
+    unified("the gradient has another shape", &d.shape, given)?;
+    one(Fact { dtype: x.dtype, shape: result.clone() })
+}
+
+pub(super) fn average_pool_grad(size: [u32; 2], window: &Window2d, dy: &Fact, like: &Fact) -> Facts {
+    floats(dy)?;
+    unified("the gradient is not shaped as the pooled input", &dy.shape, &pooled(size, window, like)?)?;
+    one(Fact { dtype: dy.dtype, shape: of_rank("the input", &like.shape, 4)?.into_iter().collect() })
+}
