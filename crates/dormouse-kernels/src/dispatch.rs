@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, elementwise};
+use crate::{Kernel, KernelError, Spec, array, elementwise, linalg};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -55,7 +55,7 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::SizeOf { output } => array::size_of(*output, inputs, outputs),
 
         // Matrix products.
-        Op::MatMul { .. } => missing(op, "matrix product"),
+        Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, inputs, outputs),
 
         // Windows over images.
         Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => missing(op, "convolution"),

@@ -14,7 +14,9 @@ mod array;
 mod dispatch;
 mod elementwise;
 mod fused;
+mod gemm;
 mod kernel;
+mod linalg;
 mod math;
 mod random;
 

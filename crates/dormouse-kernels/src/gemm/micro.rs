@@ -1,0 +1,189 @@
+//! The micro-kernel: at most 6 rows of A times one strip of B, summed in registers. It is a file of its own because
+//! the matrix product and the convolutions call the same code and differ only in the addresses that they give it.
+
+use dormouse_value::Element;
+use pulp::Simd;
+
+/// Rows of a micro-tile at most: with two vectors a row, 12 accumulators and 4 free registers out of AVX2's 16.
+pub(crate) const ROWS: usize = 6;
+
+/// Columns of the widest strip, those of `f32`.
+const WIDEST: usize = f32::COLUMNS;
+
+/// A float that the micro-kernel multiplies.
+pub(crate) trait Float: Element + std::ops::Add<Output = Self> {
+    /// Columns of a strip, whatever the vector width: 64 bytes.
+    const COLUMNS: usize;
+    /// A vector of these under an instruction set.
+    type Vector<S: Simd>: Copy;
+    /// The number in every lane.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
+    /// `a · b + c`, rounded once.
+    fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a + b`.
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+}
+
+macro_rules! float {
+    ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $add:ident) => {
+        impl Float for $type {
+            const COLUMNS: usize = 64 / size_of::<$type>();
+            type Vector<S: Simd> = S::$vector;
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: Self) -> S::$vector {
+                simd.$splat(x)
+            }
+            #[inline(always)]
+            fn mul_add<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$add(a, b)
+            }
+        }
+    };
+}
+float!(f32, f32s, splat_f32s, mul_add_f32s, add_f32s);
+float!(f64, f64s, splat_f64s, mul_add_f64s, add_f64s);
+
+/// What a micro-tile multiplies: for each run, for each step, one element of every row of A times one row of B.
+///
+/// A matrix product has one run. A convolution has one run for each row of its filter, with steps over that row's
+/// columns and channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operands<T> {
+    /// Where each row of A begins; only as many are read as the micro-tile has rows.
+    pub rows: [*const T; ROWS],
+    /// Elements of A between two steps.
+    pub a_step: usize,
+    /// Elements of A between the beginnings of two runs.
+    pub a_run: usize,
+    /// Where the strip of B begins.
+    pub b: *const T,
+    /// Elements of B between two steps; [`Float::COLUMNS`] in a packed strip.
+    pub b_step: usize,
+    /// Elements of B between the beginnings of two runs.
+    pub b_run: usize,
+    /// Steps of a run.
+    pub steps: usize,
+    /// Runs.
+    pub runs: usize,
+}
+
+/// Where a micro-tile's sums go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<T> {
+    /// The first element.
+    pub c: *mut T,
+    /// Elements between two rows.
+    pub row: usize,
+    /// Columns that are written, at most [`Float::COLUMNS`].
+    pub columns: usize,
+    /// Whether the sums are added to what is there.
+    pub add: bool,
+}
+
+/// `C[i, j] = Σ A[i, p] · B[p, j]`, `[rows, p] × [p, columns]`, with p in order and every step fused.
+///
+/// The bits depend on the order of the steps alone: not on the vector width, the number of rows, or the strides.
+///
+/// # Safety
+/// `1 <= rows <= ROWS`. For every run and step, the elements of A in the first `rows` rows and `COLUMNS` elements of
+/// B are readable. `rows × target.columns` elements at `target` are writable, initialized if `add` says so, and
+/// touched by nobody else meanwhile.
+#[inline(always)]
+pub(crate) unsafe fn micro_tile<S: Simd, T: Float>(simd: S, rows: usize, operands: &Operands<T>, target: &Target<T>) {
+    macro_rules! of_rows {
+        ($width:literal) => {
+            // SAFETY: the caller's contract; the match hands each count of rows to the code for that count, and the
+            // width is that of a strip in vectors.
+            unsafe {
+                match rows {
+                    6 => of_size::<S, T, 6, $width>(simd, operands, target),
+                    5 => of_size::<S, T, 5, $width>(simd, operands, target),
+                    4 => of_size::<S, T, 4, $width>(simd, operands, target),
+                    3 => of_size::<S, T, 3, $width>(simd, operands, target),
+                    2 => of_size::<S, T, 2, $width>(simd, operands, target),
+                    _ => of_size::<S, T, 1, $width>(simd, operands, target),
+                }
+            }
+        };
+    }
+    debug_assert!((1..=ROWS).contains(&rows) && target.columns <= T::COLUMNS);
+    match const { 64 / size_of::<T::Vector<S>>() } {
+        1 => of_rows!(1),
+        2 => of_rows!(2),
+        4 => of_rows!(4),
+        8 => of_rows!(8),
+        _ => of_rows!(16),
+    }
+}
+
+/// [`micro_tile`] of `R` rows where a strip is `W` vectors wide.
+///
+/// # Safety
+/// As [`micro_tile`], with `rows = R` and `W` vectors in 64 bytes.
+#[inline(always)]
+unsafe fn of_size<S: Simd, T: Float, const R: usize, const W: usize>(
+    simd: S,
+    operands: &Operands<T>,
+    target: &Target<T>,
+) {
+    let mut sums = [[T::splat(simd, T::default()); W]; R];
+    for run in 0..operands.runs {
+        let (a_begin, mut b) = (run * operands.a_run, operands.b.wrapping_add(run * operands.b_run));
+        let mut rows: [*const T; R] = std::array::from_fn(|r| operands.rows[r].wrapping_add(a_begin));
+        for _ in 0..operands.steps {
+            // SAFETY: the caller lets COLUMNS elements of B, W vectors, be read at every step.
+            let b_row: [T::Vector<S>; W] = unsafe { b.cast::<[T::Vector<S>; W]>().read_unaligned() };
+            for (sum, row) in sums.iter_mut().zip(&mut rows) {
+                // SAFETY: the caller lets every row of A be read at every step.
+                let a = T::splat(simd, unsafe { **row });
+                for (sum, &b) in sum.iter_mut().zip(&b_row) {
+                    *sum = T::mul_add(simd, a, b, *sum);
+                }
+                *row = row.wrapping_add(operands.a_step);
+            }
+            b = b.wrapping_add(operands.b_step);
+        }
+    }
+    for (r, sum) in sums.iter().enumerate() {
+        let c = target.c.wrapping_add(r * target.row);
+        if target.columns == T::COLUMNS {
+            let c = c.cast::<[T::Vector<S>; W]>();
+            // SAFETY: the caller lets COLUMNS elements, W vectors, be written here, and read if `add` says so.
+            unsafe {
+                c.write_unaligned(if target.add { added::<S, T, W>(simd, c.read_unaligned(), *sum) } else { *sum });
+            };
+        } else {
+            // A strip cut short by the matrix's edge goes by way of a whole one beside it.
+            let mut whole = [T::default(); WIDEST];
+            let aside = whole.as_mut_ptr().cast::<[T::Vector<S>; W]>();
+            // SAFETY: the caller lets `columns` elements be written here, and read if `add` says so; `whole` holds
+            // the widest strip, so W vectors and `columns` elements both fit.
+            unsafe {
+                if target.add {
+                    std::ptr::copy_nonoverlapping(c, whole.as_mut_ptr(), target.columns);
+                    aside.write_unaligned(added::<S, T, W>(simd, aside.read_unaligned(), *sum));
+                } else {
+                    aside.write_unaligned(*sum);
+                }
+                std::ptr::copy_nonoverlapping(whole.as_ptr(), c, target.columns);
+            }
+        }
+    }
+}
+
+/// `a + b`, vector by vector.
+#[inline(always)]
+fn added<S: Simd, T: Float, const W: usize>(
+    simd: S,
+    mut a: [T::Vector<S>; W],
+    b: [T::Vector<S>; W],
+) -> [T::Vector<S>; W] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = T::plus(simd, *a, b);
+    }
+    a
+}
