@@ -1,4 +1,4 @@
-//! Elements that indices name: gather, its gradient, and one-hot.
+//! Slices that indices name: gather and its gradient.
 //!
 //! A separate file because these can fail: an index outside is an error, and of several the first is told, whichever
 //! tile meets one.
@@ -6,17 +6,17 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use dormouse_value::{DType, Dims, Element, Real};
+use dormouse_value::{DType, Dims, Element};
 use smallvec::SmallVec;
 
 use super::{
-    BYTES_PER_NANO, Number, RUN_NANOS, Ranges, Word, around, axis_of, bits_of, copy_cost, for_each_row, nothing,
+    BYTES_PER_NANO, Number, RUN_NANOS, Ranges, Word, around, axis_of, copy_cost, copy_run, for_each_row, nothing,
     operands, require_result, with_number, with_word,
 };
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
 /// A type of indices.
-trait Index: Element + Into<i64> {
+pub(super) trait Index: Element + Into<i64> {
     /// The index, where it is one of `extent`.
     fn within(self, extent: usize) -> Option<usize> {
         usize::try_from(self.into()).ok().filter(|&index| index < extent)
@@ -30,7 +30,7 @@ impl Index for u8 {}
 /// Runs an expression with a type alias bound to the type of indices: i32, or else i64.
 macro_rules! with_index {
     ($dtype:expr, $I:ident => $body:expr) => {
-        if $dtype == DType::I32 {
+        if $dtype == dormouse_value::DType::I32 {
             type $I = i32;
             $body
         } else {
@@ -39,6 +39,7 @@ macro_rules! with_index {
         }
     };
 }
+pub(super) use with_index;
 
 /// (x, indices): `[outer, n, inner]` at `[k]` → `[outer, k, inner]`, slices of x along `axis`.
 ///
@@ -84,14 +85,16 @@ pub(crate) fn gather_grad(axis: i32, inputs: &[Spec], outputs: &[Spec]) -> Resul
     let nanos = bytes / BYTES_PER_NANO + runs * RUN_NANOS;
     // Tiles along `outer` first, then along the rows, then along `inner`.
     let outers = Ranges::of_items(outer, nanos);
-    let rows = Ranges::of_items(extent, nanos / outers.count().max(1) as f64);
+    let mut rows = Ranges::of_items(extent, nanos / outers.count().max(1) as f64);
+    // Shifts find a row's tile.
+    rows.step = rows.step.next_power_of_two();
     let columns = if rows.count() == extent {
         Ranges::of_elements(inner, nanos / (outers.count().max(1) * rows.count().max(1)) as f64)
     } else {
         Ranges { len: inner, step: inner.max(1) }
     };
     let tiles = outers.count() * rows.count() * columns.count();
-    let sort_nanos = places.count as f64 * 3.0;
+    let sort_nanos = places.count as f64 * 5.0;
     let cost = Cost { flops, bytes: bytes + indices.bytes() as f64, nanos: nanos + sort_nanos };
     let sorted = if rows.count() > 1 { places.count } else { 0 };
     let shared = (rows.count() + sorted) * size_of::<usize>();
@@ -101,52 +104,6 @@ pub(crate) fn gather_grad(axis: i32, inputs: &[Spec], outputs: &[Spec]) -> Resul
     }
     let phases = SmallVec::from_slice(&[1, tiles]);
     Ok(Kernel { fallible: true, shared, phases, ..Kernel::new(1, cost, body) })
-}
-
-/// What [`one_hot`] puts where, and in which dtype.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OneHotValues {
-    /// Extent of the new axis.
-    pub(crate) depth: u32,
-    /// Place of the new axis; negative counts from the result's end.
-    pub(crate) axis: i32,
-    /// Value at the index.
-    pub(crate) on: Real,
-    /// Value elsewhere.
-    pub(crate) off: Real,
-    /// The result's dtype.
-    pub(crate) dtype: DType,
-}
-
-/// (indices): `on` at the index along the new axis, `off` elsewhere.
-///
-/// # Errors
-/// When indices are not i32, i64 or u8, or the result does not fit.
-pub(crate) fn one_hot(values: OneHotValues, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
-    let ([indices], output) = operands("one_hot", inputs, outputs)?;
-    let axis = axis_of("one_hot", values.axis, indices.dims.len() + 1)?;
-    if !indices.dtype.is_integer() {
-        return Err(KernelError::new(format!("one_hot: indices are i32, i64 or u8, not {indices}")));
-    }
-    let mut dims = indices.dims.clone();
-    dims.insert(axis, values.depth as usize);
-    require_result("one_hot", inputs, output, values.dtype, &dims)?;
-    let (_, depth, inner) = around(&dims, axis);
-    let bytes = (output.bytes() + indices.bytes()) as f64;
-    let steps = if inner == 1 { indices.len() as f64 * 3.0 } else { output.len() as f64 };
-    let cost = Cost { flops: 0.0, bytes, nanos: bytes / BYTES_PER_NANO + steps };
-    let ranges = Ranges::of_elements(output.len(), cost.nanos);
-    let body = OneHot {
-        dtype: values.dtype,
-        indices: indices.dtype,
-        count: indices.len(),
-        depth,
-        inner,
-        on: bits_of(values.on, values.dtype),
-        off: bits_of(values.off, values.dtype),
-        ranges,
-    };
-    Ok(if output.is_empty() { nothing(body) } else { Kernel::new(ranges.count(), cost, body) })
 }
 
 fn require_indices(op: &str, indices: &Spec) -> Result<(), KernelError> {
@@ -215,15 +172,30 @@ impl Gather {
             (args.input::<T>(0, self.len), args.input::<I>(1, count), args.output::<T>(0, range.start, range.len()))
         };
         let mut inside = true;
-        for_each_row(range, self.inner, |row, columns, part| {
-            let Some(index) = indices[row % count].within(extent) else {
+        let row = range.start / self.inner;
+        let (mut outer, mut place) = (row / count, row % count);
+        if self.inner == 1 {
+            for y in y {
+                match indices[place].within(extent) {
+                    Some(index) => *y = x[outer * extent + index],
+                    None => return Err(self.places.outside(indices)),
+                }
+                place += 1;
+                if place == count {
+                    (outer, place) = (outer + 1, 0);
+                }
+            }
+            return Ok(());
+        }
+        for_each_row(range, self.inner, |_, columns, part| {
+            if let Some(index) = indices[place].within(extent) {
+                copy_run(&mut y[part], &x[(outer * extent + index) * self.inner + columns.start..]);
+            } else {
                 inside = false;
-                return;
-            };
-            let start = (row / count * extent + index) * self.inner + columns.start;
-            match &mut y[part] {
-                [y] => *y = x[start],
-                y => y.copy_from_slice(&x[start..][..y.len()]),
+            }
+            place += 1;
+            if place == count {
+                (outer, place) = (outer + 1, 0);
             }
         });
         if inside { Ok(()) } else { Err(self.places.outside(indices)) }
@@ -272,7 +244,8 @@ impl GatherGrad {
         // SAFETY: the kernel asked for this much shared scratch, aligned to 64, and phase 0 has one tile.
         let shared = unsafe { std::slice::from_raw_parts_mut(shared(args), groups + indices.len()) };
         let (ends, positions) = shared.split_at_mut(groups);
-        let group = |index: &I| (*index).into() as usize / self.rows.step;
+        let shift = self.rows.step.trailing_zeros();
+        let group = |index: &I| (*index).into() as usize >> shift;
         ends.fill(0);
         for index in indices {
             ends[group(index)] += 1;
@@ -330,7 +303,12 @@ impl GatherGrad {
         columns: &Range<usize>,
     ) {
         let row: i64 = indices[position].into();
-        let y = &mut y[(row as usize - rows.start) * self.inner..][..columns.len()];
+        let row = row as usize - rows.start;
+        if self.inner == 1 {
+            y[row] = y[row].plus(dy[position]);
+            return;
+        }
+        let y = &mut y[row * self.inner..][..columns.len()];
         let dy = &dy[position * self.inner + columns.start..][..columns.len()];
         for (y, &dy) in y.iter_mut().zip(dy) {
             *y = y.plus(dy);
@@ -354,83 +332,18 @@ impl Body for GatherGrad {
     }
 }
 
-#[derive(Debug)]
-struct OneHot {
-    dtype: DType,
-    indices: DType,
-    count: usize,
-    depth: usize,
-    inner: usize,
-    on: u64,
-    off: u64,
-    ranges: Ranges,
-}
-
-impl OneHot {
-    /// # Safety
-    /// As of [`Body::run`].
-    unsafe fn fill<T: Word, I: Index>(&self, args: &Args<'_>, tile: usize) {
-        let range = self.ranges.get(tile);
-        // SAFETY: there are `count` indices, and this range of the result is this tile's alone.
-        let (indices, y) = unsafe { (args.input::<I>(0, self.count), args.output::<T>(0, range.start, range.len())) };
-        let (on, off) = (T::from_bits(self.on), T::from_bits(self.off));
-        if self.inner == 1 {
-            y.fill(off);
-            for_each_row(range, self.depth, |row, columns, part| {
-                if let Some(index) = indices[row].within(self.depth)
-                    && columns.contains(&index)
-                {
-                    y[part.start + index - columns.start] = on;
-                }
-            });
-        } else {
-            for_each_row(range, self.inner, |row, columns, part| {
-                let (outer, depth) = (row / self.depth, (row % self.depth) as i64);
-                let indices = &indices[outer * self.inner..][columns];
-                for (y, &index) in y[part].iter_mut().zip(indices) {
-                    *y = if index.into() == depth { on } else { off };
-                }
-            });
-        }
-    }
-}
-
-impl Body for OneHot {
-    unsafe fn run(&self, args: &Args<'_>, _phase: usize, tile: usize) -> Result<(), KernelError> {
-        // SAFETY: the caller's contract.
-        with_word!(self.dtype, T => unsafe {
-            if self.indices == DType::U8 {
-                self.fill::<T, u8>(args, tile);
-            } else {
-                with_index!(self.indices, I => self.fill::<T, I>(args, tile));
-            }
-        });
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use dormouse_value::{DType, Op, Real};
+    use dormouse_value::{DType, Op};
     use proptest::prelude::*;
 
-    use super::super::testing::{Array, any_dims, any_dtype, error, fit, indices, run};
+    use super::super::testing::{Array, any_dims, any_dtype, error, fit, indices, run, scattered};
     use crate::Spec;
 
     fn gathered(x: &[usize], at: &[usize], axis: usize) -> Vec<usize> {
         [&x[..axis], at, &x[axis + 1..]].concat()
-    }
-
-    /// Numbers that look random, below `limit`.
-    fn scattered(count: usize, limit: usize, seed: u64) -> Vec<i64> {
-        let mut state = seed | 1;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            ((state >> 33) as usize % limit) as i64
-        };
-        (0..count).map(|_| next()).collect()
     }
 
     prop_compose! {
@@ -483,27 +396,6 @@ mod tests {
             prop_assert_eq!(y, expected.numbers);
         }
 
-        #[test]
-        fn one_hot_compares(
-            dims in any_dims(), dtype in any_dtype(), depth in 0..9_u32, place in 0..5_i32, kind in 0..3_usize, seed in any::<u64>(),
-        ) {
-            let rank = dims.len() as i32 + 1;
-            let axis = place % rank;
-            let index_dtype = [DType::I32, DType::I64, DType::U8][kind];
-            let below = if index_dtype == DType::U8 { 0 } else { -2 };
-            let count = dims.iter().product();
-            let at = Array::new(index_dtype, &dims, scattered(count, 12, seed).into_iter().map(|n| n + below));
-            let mut extents = dims;
-            extents.insert(axis as usize, depth as usize);
-            let expected: Vec<i64> = indices(&extents).iter().map(|index| {
-                let mut outer = index.clone();
-                let d = outer.remove(axis as usize);
-                fit(dtype, if at.at(&outer) == d as i64 { 1 } else { 4 })
-            }).collect();
-            let axis = if place % 2 == 0 { axis } else { axis - rank };
-            let op = Op::OneHot { depth, axis, on: Real(1.0), off: Real(fit(dtype, 4) as f64), dtype };
-            prop_assert_eq!(run(&op, &[&at], &Spec::new(dtype, &extents)).unwrap(), expected);
-        }
     }
 
     #[test]
@@ -552,7 +444,5 @@ mod tests {
         );
         let (x, y) = (Spec::new(DType::Bool, &[10, 4]), Spec::new(DType::Bool, &[2, 4]));
         assert!(error(&Op::GatherGrad { axis: 0 }, &[&y, &at, &x], &x).contains("takes numbers"));
-        let op = Op::OneHot { depth: 3, axis: -1, on: Real(1.0), off: Real(0.0), dtype: DType::F32 };
-        assert_eq!(error(&op, &[&x], &x), "one_hot: indices are i32, i64 or u8, not bool[10, 4]");
     }
 }

@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use super::strided::{begin_of, require_within};
 use super::{
-    Axis, BYTES_PER_NANO, RUN_NANOS, Ranges, Walk, Word, around, axis_of, bits_of, copy_cost, for_each_row, nothing,
-    operands, require_result, result, with_word,
+    Axis, BYTES_PER_NANO, RUN_NANOS, Ranges, Walk, Word, around, axis_of, bits_of, copy_cost, copy_run, for_each_row,
+    nothing, operands, require_result, result, with_word,
 };
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
@@ -46,7 +46,8 @@ pub(crate) fn concat(axis: i32, inputs: &[Spec], outputs: &[Spec]) -> Result<Ker
     if let [only] = pieces.as_mut_slice() {
         (only.width, row, runs) = (only.len, only.len, 1);
     }
-    let cost = copy_cost(output.bytes(), runs);
+    // Finding the operand of a run takes as long as starting it.
+    let cost = copy_cost(output.bytes(), runs.saturating_mul(2));
     let ranges = Ranges::of_elements(output.len(), cost.nanos);
     let body = Concat { dtype: first.dtype, pieces, width: row, ranges };
     Ok(if output.is_empty() { nothing(body) } else { Kernel::new(ranges.count(), cost, body) })
@@ -163,7 +164,7 @@ impl Concat {
                 // SAFETY: the operand has `len` elements.
                 let x = unsafe { args.input::<T>(piece.input, piece.len) };
                 let (to, rest) = y.split_at_mut(len);
-                to.copy_from_slice(&x[row * piece.width + skipped..][..len]);
+                copy_run(to, &x[row * piece.width + skipped..]);
                 y = rest;
                 column += len;
             }
@@ -224,7 +225,7 @@ impl Place {
                 y[..before].fill(fill);
                 if until > before {
                     let from = walk.from - self.start + columns.start + before - first;
-                    y[before..until].copy_from_slice(&x[from..][..until - before]);
+                    copy_run(&mut y[before..until], &x[from..]);
                 }
                 y[until..].fill(fill);
             } else {

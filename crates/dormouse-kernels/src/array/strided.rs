@@ -8,8 +8,8 @@ use dormouse_value::{DType, Dims};
 use smallvec::SmallVec;
 
 use super::{
-    Axis, BYTES_PER_NANO, RUN_NANOS, Ranges, Walk, Word, axis_of, copy_cost, for_each_row, merge_axes, nothing,
-    operands, require_result, result, strides_of, with_word,
+    Axis, BYTES_PER_NANO, RUN_NANOS, Ranges, Walk, Word, axis_of, copy_cost, copy_run, for_each_row, merge_axes,
+    nothing, operands, require_result, result, strides_of, with_word,
 };
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
@@ -208,7 +208,7 @@ impl Rows {
             let from = &x[self.source.offset + walk.from + columns.start * self.run.from..];
             let to = &mut y[part];
             match self.run.from {
-                1 => to.copy_from_slice(&from[..to.len()]),
+                1 => copy_run(to, from),
                 0 => to.fill(from[0]),
                 stride => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, &from)| *to = from),
             }

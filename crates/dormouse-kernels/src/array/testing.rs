@@ -60,6 +60,16 @@ pub(super) fn indices(dims: &[usize]) -> Vec<Vec<usize>> {
     (0..count).map(index).collect()
 }
 
+/// Numbers that look random, below `limit`.
+pub(super) fn scattered(count: usize, limit: usize, seed: u64) -> Vec<i64> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ((state >> 33) as usize % limit) as i64
+    };
+    (0..count).map(|_| next()).collect()
+}
+
 pub(super) fn any_dtype() -> impl Strategy<Value = DType> {
     prop::sample::select(DType::ALL.to_vec())
 }

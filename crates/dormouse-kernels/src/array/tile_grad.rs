@@ -122,8 +122,16 @@ impl TileGrad {
     fn sum_row<T: Number>(&self, dy: &[T]) -> T::Sum {
         let Axis { extent, from, .. } = self.last_copies;
         let mut lanes = [T::Sum::default(); LANES];
-        for (copy, &dy) in dy.iter().step_by(from.max(1)).take(extent).enumerate() {
-            lanes[copy % LANES] = T::accumulate(lanes[copy % LANES], dy);
+        if from == 1 {
+            let (rows, rest) = dy[..extent].as_chunks::<LANES>();
+            for row in rows {
+                lanes.iter_mut().zip(row).for_each(|(sum, &dy)| *sum = T::accumulate(*sum, dy));
+            }
+            lanes.iter_mut().zip(rest).for_each(|(sum, &dy)| *sum = T::accumulate(*sum, dy));
+        } else {
+            for (copy, &dy) in dy.iter().step_by(from.max(1)).take(extent).enumerate() {
+                lanes[copy % LANES] = T::accumulate(lanes[copy % LANES], dy);
+            }
         }
         lanes.into_iter().fold(T::Sum::default(), T::combine)
     }
