@@ -6,6 +6,7 @@ mod binary;
 mod cast;
 mod micro;
 mod numerics;
+mod pair;
 mod unary;
 
 use dormouse_value::{CompareOp, DType, LogicalOp, Op};
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 
 pub(crate) use micro::Micro;
 pub(crate) use numerics::check_numerics;
+pub(crate) use pair::pair;
 
 use crate::{Kernel, KernelError, Loop, Spec, Step, compile_loop};
 

@@ -1,16 +1,18 @@
 //! Fused element-wise loops: steps over broadcast inputs, run a tile of elements at a time.
 //!
 //! Apart from the table of operations, as this file knows how values reach a tile and where they stay, but not what is
-//! computed. `compile_loop` lowers a [`Loop`] to instructions with function pointers and registers; [`inputs`] brings
-//! broadcast inputs into tiles, [`registers`] finds each value a place, [`execute`] runs.
+//! computed. `compile_loop` lowers a [`Loop`] to instructions with function pointers and registers; [`pairs`]
+//! joins two into one, [`inputs`] brings broadcast inputs into tiles, [`registers`] finds each value a place,
+//! [`execute`] runs.
 
 #![allow(clippy::cast_ptr_alignment, reason = "buffers are aligned to their elements, scratch to 64 bytes")]
 
 mod execute;
 mod inputs;
+mod pairs;
 mod registers;
 
-use dormouse_value::{DType, Dims, Op, broadcast_dims, element_count};
+use dormouse_value::{BinaryOp, DType, Dims, Op, broadcast_dims, element_count};
 use smallvec::SmallVec;
 
 use crate::elementwise::{Micro, Operation, duplicate, operation};
@@ -18,6 +20,7 @@ use crate::{Cost, Kernel, KernelError, Spec};
 
 use execute::Fused;
 use inputs::Source;
+use pairs::Arithmetic;
 
 /// Elements that one instruction computes at a time: registers of this length stay in the first-level cache.
 const TILE: usize = 256;
@@ -56,8 +59,12 @@ pub struct Step {
 struct Instruction {
     run: Micro,
     operands: [u32; 3],
+    /// How many operands count; the others repeat one of them.
+    arity: usize,
     result: u32,
     fault: Option<&'static str>,
+    /// Set where the instruction may become half of a pair.
+    arithmetic: Option<Arithmetic>,
 }
 
 /// Whether an operation may be a step of a [`Loop`], for dtypes that its kernel takes.
@@ -98,9 +105,9 @@ pub fn compile_loop(l: &Loop) -> Result<Kernel, KernelError> {
     let lowered = Lowered::of(l)?;
     let sources: Vec<Source> = l.inputs.iter().map(|input| Source::of(&l.dims, &input.dims)).collect();
     let bytes = bytes_moved(l, len);
-    // Memory moves about 10 bytes a nanosecond; arithmetic hides behind it, or it behind arithmetic.
+    // The caches move about 40 bytes a nanosecond; arithmetic hides behind that, or that behind arithmetic.
     let nanos = lowered.nanos + sources.iter().map(Source::nanos).sum::<f64>();
-    let per_element = nanos.max(bytes / len.max(1) as f64 * 0.1).max(0.01);
+    let per_element = nanos.max(bytes / len.max(1) as f64 * 0.025).max(0.01);
     let work = (((WORK_NANOS / per_element) as usize).min(1 << 20) / TILE).max(1) * TILE;
     let cost = Cost {
         flops: lowered.flops * len as f64,
@@ -182,12 +189,13 @@ impl Lowered {
             let copied = (slot as usize) < l.inputs.len() && (l.outputs.len() > 1 || !lowered.instructions.is_empty());
             let slot = if copied {
                 let dtype = dtype_of(l, value);
-                lowered.emit(&duplicate(dtype), [slot; 3], dtype)
+                lowered.emit(&duplicate(dtype), &[slot], dtype, None)
             } else {
                 slot
             };
             lowered.outputs.push(slot);
         }
+        pairs::join(&mut lowered, l.inputs.len());
         Ok(lowered)
     }
 
@@ -208,20 +216,22 @@ impl Lowered {
         }
         let operand = if matches!(step.op, Op::Select) { step.dtype } else { dtypes[0] };
         let code = operation(&step.op, operand, step.dtype).ok_or_else(refuse)?;
-        let last = operands[operands.len() - 1];
         let result = if matches!(step.op, Op::AddN) {
-            operands[1..].iter().fold(operands[0], |sum, &x| self.emit(&code, [sum, x, x], step.dtype))
+            let sum = Arithmetic::of(BinaryOp::Add, step.dtype);
+            operands[1..].iter().fold(operands[0], |a, &b| self.emit(&code, &[a, b], step.dtype, sum))
         } else {
-            let second = operands.get(1).copied().unwrap_or(last);
-            self.emit(&code, [operands[0], second, last], step.dtype)
+            let arithmetic = if let Op::Binary(op) = step.op { Arithmetic::of(op, step.dtype) } else { None };
+            self.emit(&code, &operands, step.dtype, arithmetic)
         };
         self.slots.push(result);
         Ok(())
     }
 
-    fn emit(&mut self, code: &Operation, operands: [u32; 3], dtype: DType) -> u32 {
+    fn emit(&mut self, code: &Operation, operands: &[u32], dtype: DType, arithmetic: Option<Arithmetic>) -> u32 {
         let result = self.sizes.len() as u32;
-        self.instructions.push(Instruction { run: code.run, operands, result, fault: code.fault });
+        let (arity, last) = (operands.len(), operands[operands.len() - 1]);
+        let operands = [operands[0], operands.get(1).copied().unwrap_or(last), last];
+        self.instructions.push(Instruction { run: code.run, operands, arity, result, fault: code.fault, arithmetic });
         self.sizes.push(dtype.size());
         self.flops += code.flops;
         self.nanos += code.nanos;

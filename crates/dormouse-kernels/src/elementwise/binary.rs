@@ -27,20 +27,20 @@ macro_rules! float {
         impl Floats for $T {
             #[rustfmt::skip] // a table reads better unbroken
             fn operation(op: BinaryOp) -> Operation {
-                        let wide = size_of::<$T>() as f64 / 4.0;
+                        let wide = if $dtype == DType::F64 { 1.5 } else { 1.0 };
                         let simple = |run: Micro| Operation::simple(run, $dtype);
                         let slow = |run: Micro, flops: f64, nanos: f64| simple(run).costing(flops, wide * nanos);
                         match op {
                             BinaryOp::Add => simple(binary!(|a, b: $T| -> $T { a + b })),
                             BinaryOp::Sub => simple(binary!(|a, b: $T| -> $T { a - b })),
                             BinaryOp::Mul => simple(binary!(|a, b: $T| -> $T { a * b })),
-                            BinaryOp::Div => slow(binary!(|a, b: $T| -> $T { a / b }), 1.0, 0.3),
-                            BinaryOp::FloorDiv => slow(binary!(|a, b: $T| -> $T { (a / b).floor() }), 2.0, 0.4),
+                            BinaryOp::Div => slow(binary!(|a, b: $T| -> $T { a / b }), 1.0, 0.2),
+                            BinaryOp::FloorDiv => slow(binary!(|a, b: $T| -> $T { (a / b).floor() }), 2.0, 0.25),
                             BinaryOp::FloorMod => slow(binary!(|a, b: $T| -> $T {
                                 let rest = a % b;
                                 if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
-                            }), 4.0, 8.0),
-                            BinaryOp::Pow => slow(binary!(|a, b: $T| -> $T { math::pow(a, b) }), 80.0, 4.0),
+                            }), 4.0, 5.0),
+                            BinaryOp::Pow => slow(binary!(|a, b: $T| -> $T { math::pow(a, b) }), 80.0, 7.0),
                             BinaryOp::Maximum => simple(binary!(|a, b: $T| -> $T {
                                 let larger = if a > b { a } else { b };
                                 if a.is_nan() { a } else { larger }

@@ -65,6 +65,12 @@ pub(super) trait Binary {
     fn apply(x: Self::X, y: Self::X) -> Self::Z;
 }
 
+/// A function of three numbers of one type.
+pub(super) trait Ternary {
+    type X: Copy;
+    fn apply(a: Self::X, b: Self::X, c: Self::X) -> Self::X;
+}
+
 /// A function of two numbers, the second of which may be one that allows no result.
 pub(super) trait Guarded: Binary<Z = <Self as Binary>::X> {
     /// Whether there is but one operand, which is both numbers.
@@ -111,6 +117,19 @@ macro_rules! binary {
     }};
 }
 
+/// The micro-operation of an expression: `ternary!(|a, b, c: f32| { a * b + c })`.
+macro_rules! ternary {
+    (|$a:ident, $b:ident, $c:ident: $X:ty| $body:block) => {{
+        struct Code;
+        impl $crate::elementwise::micro::Ternary for Code {
+            type X = $X;
+            #[inline(always)]
+            fn apply($a: $X, $b: $X, $c: $X) -> $X $body
+        }
+        $crate::elementwise::micro::of_ternary::<Code>()
+    }};
+}
+
 /// The micro-operation of an expression and what it refuses: `guarded!(|x, y: i32| y == 0, { x / y })`; of a unary one
 /// `guarded!(|x: i32| x == 0, { 1 / x })`.
 macro_rules! guarded {
@@ -139,7 +158,7 @@ macro_rules! guarded {
     }};
 }
 
-pub(super) use {binary, guarded, unary};
+pub(super) use {binary, guarded, ternary, unary};
 
 /// Operand `index`.
 ///
@@ -212,6 +231,30 @@ pub(super) fn of_binary<F: Binary>() -> Micro {
             };
             for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
                 *z = F::apply(x, y);
+            }
+            false
+        }
+    }
+    compiled::<Code<F>>()
+}
+
+/// yᵢ = f(aᵢ, bᵢ, cᵢ).
+pub(super) fn of_ternary<F: Ternary>() -> Micro {
+    struct Code<F>(PhantomData<F>);
+    impl<F: Ternary> Body for Code<F> {
+        #[inline(always)]
+        unsafe fn run(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
+            // SAFETY: the caller's contract: three operands and a result of X.
+            let (a, b, c, y) = unsafe {
+                (
+                    operand::<F::X>(operands, 0, len),
+                    operand::<F::X>(operands, 1, len),
+                    operand::<F::X>(operands, 2, len),
+                    result::<F::X>(out, len),
+                )
+            };
+            for (((y, &a), &b), &c) in y.iter_mut().zip(a).zip(b).zip(c) {
+                *y = F::apply(a, b, c);
             }
             false
         }

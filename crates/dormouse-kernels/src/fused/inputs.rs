@@ -61,7 +61,7 @@ impl Source {
     pub(super) fn nanos(&self) -> f64 {
         match self {
             Source::Direct | Source::Splat | Source::Row { .. } => 0.0,
-            Source::Strided(axes) => 0.05 + 3.0 / axes[0].0 as f64,
+            Source::Strided(axes) => 0.05 + 8.0 / axes[0].0 as f64,
         }
     }
 

@@ -231,6 +231,32 @@ fn a_chain_equals_its_steps() {
     }
 }
 
+/// 300 numbers with fractions that fill the type.
+fn scattered(dtype: DType, seed: u32) -> Buffer {
+    let x = numbers(300, 31 * seed);
+    let wide: Vec<f64> = x.iter().map(|&x| f64::from(x) / 3.0).collect();
+    if dtype == DType::F32 { Buffer::of(&[300], &x) } else { Buffer::of(&[300], &wide) }
+}
+
+#[test]
+fn pairs_round_both_operations() {
+    let ops = [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul];
+    for dtype in [DType::F32, DType::F64] {
+        let inputs = [0, 1, 2].map(|k| scattered(dtype, k));
+        for (inner, outer) in ops.iter().flat_map(|&inner| ops.map(|outer| (inner, outer))) {
+            for operands in [[3, 2], [2, 3], [3, 3], [3, 0]] {
+                let steps = vec![binary(inner, 0, 1), binary(outer, operands[0], operands[1])];
+                let steps = steps.into_iter().map(|step| Step { dtype, ..step }).collect();
+                let specs = inputs.iter().map(|x| x.spec.clone()).collect();
+                let l = Loop { dims: [300].as_slice().into(), inputs: specs, steps, outputs: vec![4] };
+                let joined = Lowered::of(&l).unwrap().instructions.len() == 1;
+                assert_eq!(joined, operands != [3, 3], "{operands:?}");
+                check(&l, &inputs);
+            }
+        }
+    }
+}
+
 #[test]
 fn registers_are_shared() {
     let l = gelu(&[4096]);
@@ -315,7 +341,7 @@ fn faults_end_the_run() {
 fn loops() -> impl Strategy<Value = (Loop, Vec<Buffer>)> {
     let dims = prop::collection::vec(1_usize..12, 0..5);
     let inputs = prop::collection::vec((0_usize..32, 0_usize..5), 1..5);
-    let steps = prop::collection::vec((0_u8..12, 0_usize..100, 0_usize..100, 0_usize..100), 0..12);
+    let steps = prop::collection::vec((0_u8..14, 0_usize..100, 0_usize..100, 0_usize..100), 0..12);
     let outputs = prop::collection::vec(0_usize..100, 1..4);
     (dims, inputs, steps, outputs).prop_map(|(dims, inputs, steps, outputs)| {
         let inputs: Vec<Buffer> = inputs
@@ -346,6 +372,7 @@ fn loops() -> impl Strategy<Value = (Loop, Vec<Buffer>)> {
                 (0, _) => binary(BinaryOp::Add, a, b),
                 (1, _) => binary(BinaryOp::Mul, a, b),
                 (2, _) => binary(BinaryOp::Maximum, a, b),
+                (12 | 13, _) => binary(BinaryOp::Sub, a, b),
                 (3, _) => unary(UnaryOp::Tanh, a),
                 (4, _) => unary(UnaryOp::Sin, a),
                 (5, _) => Step { op: Op::Identity, ..unary(UnaryOp::Neg, a) },
