@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, elementwise, linalg};
+use crate::{Kernel, KernelError, Spec, array, elementwise, linalg, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -18,12 +18,15 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         }
 
         // Reductions, and what is made of them.
-        Op::Reduce { .. }
-        | Op::ArgMax { .. }
-        | Op::ArgMin { .. }
-        | Op::Cumulative { .. }
-        | Op::SumLike
-        | Op::L2Loss => missing(op, "reduction"),
+        Op::Reduce { op, axes, keep_dims } => reduction::reduce(*op, axes.as_deref(), *keep_dims, inputs, outputs),
+        Op::ArgMax { axis, output } => reduction::arg_max(*axis, *output, inputs, outputs),
+        Op::ArgMin { axis, output } => reduction::arg_min(*axis, *output, inputs, outputs),
+        Op::Cumulative { op, axis, exclusive, reverse } => {
+            let direction = reduction::Direction { exclusive: *exclusive, reverse: *reverse };
+            reduction::cumulative(*op, *axis, direction, inputs, outputs)
+        }
+        Op::SumLike => reduction::sum_like(inputs, outputs),
+        Op::L2Loss => reduction::l2_loss(inputs, outputs),
 
         // Broadcasts.
         Op::BroadcastTo { .. } | Op::BroadcastLike => elementwise::broadcast(op, inputs, outputs),

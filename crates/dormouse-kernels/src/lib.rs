@@ -19,6 +19,7 @@ mod kernel;
 mod linalg;
 mod math;
 mod random;
+mod reduction;
 
 pub use dispatch::compile;
 pub use fused::{Loop, Step, compile_loop, elementwise_inputs, fusible};
