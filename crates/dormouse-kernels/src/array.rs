@@ -380,6 +380,8 @@ mod tests {
         assert_eq!(merged.as_slice(), [axis(24, 1, 1)]);
         let kept = [axis(3, 1, 4), axis(4, 3, 1)];
         assert_eq!(merge_axes(kept).as_slice(), kept);
+        let kept = [axis(3, 4, 5), axis(4, 1, 1)];
+        assert_eq!(merge_axes(kept).as_slice(), kept);
         assert_eq!(merge_axes([axis(5, 0, 3), axis(3, 0, 1)]).as_slice(), [axis(15, 0, 1)]);
     }
 
