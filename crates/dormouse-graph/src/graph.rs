@@ -180,7 +180,7 @@ impl Graph {
         let outputs = op.outputs();
         let unknown = || std::iter::repeat_n(Fact::new(DType::F32, Shape::unknown()), outputs).collect();
         if let Some(stranger) = operands.iter().find(|t| t.graph().id != self.id) {
-            let message = format!("{}: an operand, {}, is of another graph", names::of_op(&op), stranger.name());
+            let message = format!("{}: an operand, {}, is of another graph", names::called(&op), stranger.name());
             return self.try_push(
                 at,
                 naming,

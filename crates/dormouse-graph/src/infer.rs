@@ -6,7 +6,7 @@ mod elementwise;
 mod nn;
 mod reduction;
 
-use dormouse_value::{Dim, Op, Shape};
+use dormouse_value::{Dim, Op, Shape, element_count};
 use smallvec::{SmallVec, smallvec};
 
 use crate::node::Fact;
@@ -21,7 +21,7 @@ type Facts = Result<SmallVec<[Fact; 1]>, String>;
 /// # Errors
 /// When no dtype or shape that the operands may have suits the operation.
 pub fn infer(op: &Op, operands: &[Fact]) -> Result<SmallVec<[Fact; 1]>, String> {
-    let name = crate::names::of_op(op).to_lowercase();
+    let name = crate::names::called(op);
     let any_number = matches!(op, Op::AddN | Op::Concat { .. } | Op::ConcatGrad { .. });
     let least = arity(op);
     if any_number && operands.len() < least {
@@ -32,7 +32,19 @@ pub fn infer(op: &Op, operands: &[Fact]) -> Result<SmallVec<[Fact; 1]>, String> 
         return Err(format!("{name}: takes {expected} operands, got {}", operands.len()));
     }
     let told = |message: String| format!("{name}: {message}");
-    rule(op, operands).map_err(told)
+    rule(op, operands).and_then(fits_memory).map_err(told)
+}
+
+/// Refuses a result that no machine could hold, so that a file cannot ask for one.
+fn fits_memory(facts: SmallVec<[Fact; 1]>) -> Facts {
+    for fact in &facts {
+        let Some(dims) = fact.shape.to_dims() else { continue };
+        let bytes = element_count(&dims).and_then(|n| n.checked_mul(fact.dtype.size()));
+        if bytes.is_none_or(|n| isize::try_from(n).is_err()) {
+            return Err(format!("the result, {} of {}, does not fit in memory", fact.shape, fact.dtype));
+        }
+    }
+    Ok(facts)
 }
 
 /// How many operands an operation takes, at least.
@@ -177,5 +189,49 @@ fn of_rank(what: &str, shape: &Shape, rank: usize) -> Result<SmallVec<[Dim; 4]>,
         None => Ok(SmallVec::from_elem(Dim::Unknown, rank)),
         Some(dims) if dims.len() == rank => Ok(dims.iter().copied().collect()),
         Some(_) => Err(format!("{what} must have {rank} axes, its shape is {shape}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dormouse_value::{BinaryOp, DType, UnaryOp, shape};
+
+    use super::*;
+
+    fn told(op: Op, operands: &[Shape]) -> String {
+        let facts: Vec<Fact> = operands.iter().map(|s| Fact::new(DType::F32, s)).collect();
+        infer(&op, &facts).map_or_else(|message| message, |facts| facts[0].shape.to_string())
+    }
+
+    #[test]
+    fn mistakes_name_the_method_and_the_shapes() {
+        let matmul = Op::MatMul { transpose_a: false, transpose_b: false };
+        assert_eq!(
+            told(matmul.clone(), &[shape![?, 784], shape![500, 10]]),
+            "matmul: inner dimensions differ: [?, 784] × [500, 10]"
+        );
+        assert_eq!(told(matmul, &[shape![?, 784], shape![784, 10]]), "[?, 10]");
+        let gather = told(Op::Gather { axis: 0 }, &[shape![3], shape![2]]);
+        assert!(gather.starts_with("gather: ") && gather.contains("f32"), "{gather}");
+        let operands = [Fact::new(DType::F32, [2]), Fact::new(DType::I64, [2])];
+        assert_eq!(
+            infer(&Op::Binary(BinaryOp::Add), &operands),
+            Err("add: dtypes differ: f32 and i64; cast one of them".to_owned())
+        );
+    }
+
+    #[test]
+    fn operands_are_counted() {
+        for op in [Op::Unary(UnaryOp::Relu), Op::Binary(BinaryOp::Add), Op::Select, Op::AddN, Op::Concat { axis: 0 }] {
+            assert!(infer(&op, &[]).is_err(), "{op:?}");
+        }
+    }
+
+    #[test]
+    fn results_that_no_machine_holds_are_refused() {
+        let huge = Op::BroadcastTo { dims: SmallVec::from_slice(&[1 << 40, 1 << 40]) };
+        assert!(told(huge, &[shape![]]).ends_with("does not fit in memory"));
+        let many = Op::Tile { multiples: SmallVec::from_slice(&[u32::MAX, u32::MAX]) };
+        assert!(told(many, &[shape![1 << 20, 1 << 20]]).ends_with("does not fit in memory"));
     }
 }

@@ -106,7 +106,7 @@ pub trait Nn: Symbol {
         let (shape, own) = (bias.shape(), x.shape());
         let fits = own.rank().is_none_or(|r| r >= 2) && own.dim(-1).unify(shape.dim(-1)).is_some();
         if shape.rank().is_some_and(|r| r != 1) || !fits {
-            return x.poisoned_or(format!("biasadd: a bias of one axis goes along the last of {own}, not {shape}"));
+            return x.poisoned_or(format!("bias_add: a bias of one axis goes along the last of {own}, not {shape}"));
         }
         x.graph().apply_named("BiasAdd", Op::Binary(dormouse_value::BinaryOp::Add), &[x, bias])
     }
