@@ -146,6 +146,8 @@ pub trait Nn: Symbol {
             return x.poisoned_or(format!("dropout: takes f32 or f64, not {}; cast it first", x.dtype()));
         }
         if rate == 0.0 {
+            // Drawn all the same, so that what follows has the seeds that it has with any other rate.
+            graph.seeds(seed);
             return x;
         }
         graph.located(|| {

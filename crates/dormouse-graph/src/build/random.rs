@@ -205,7 +205,7 @@ impl Graph {
 
     /// TensorFlow's pair: the graph's seed, or its default where only the operation has one; the operation's seed, or
     /// the number of such operations so far where only the graph has one.
-    fn seeds(&self, operation: Option<i64>) -> Seeds {
+    pub(crate) fn seeds(&self, operation: Option<i64>) -> Seeds {
         let reduced = |seed: i64| seed.rem_euclid(i64::from(i32::MAX));
         self.with(|s| match (s.seed.map(reduced), operation.map(reduced)) {
             (Some(graph), Some(operation)) => Seeds { graph, operation },
