@@ -61,3 +61,16 @@ fn long_chains_are_built_and_dropped_without_recursion() {
     drop(graph);
     assert!(x.relu().is_dead());
 }
+
+#[test]
+fn operators_of_booleans_and_remainders() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::I32, shape![?]);
+    let odd = (x % 2).equal(1);
+    let both = !(odd & x.greater(3)) | odd ^ odd;
+    assert_eq!((both.dtype(), both.shape()), (DType::Bool, shape![?]));
+    assert!(graph.check().is_ok());
+    let line = line!() + 1;
+    let _ = x & x;
+    assert_eq!(told(&graph)[0].0, line);
+}

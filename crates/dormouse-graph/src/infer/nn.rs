@@ -63,7 +63,10 @@ fn windows(what: &str, n: Dim, taps: Dim, stride: u32, dilation: u32, padding: P
                 .checked_mul(dilation as usize)
                 .and_then(|s| s.checked_add(1))
                 .ok_or_else(|| format!("the {what} is too large"))?;
-            Ok(Dim::from((n + 1).checked_sub(span).map_or(0, |whole| whole.div_ceil(stride))))
+            let rest = n.checked_sub(span).ok_or_else(|| {
+                format!("the {what} spans {span} cells, the input has {n}; use Padding::Same or a smaller {what}")
+            })?;
+            Ok(Dim::from(rest / stride + 1))
         }
     }
 }
