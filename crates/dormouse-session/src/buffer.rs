@@ -31,22 +31,12 @@ impl Buffer {
     /// # Errors
     /// When so many bytes cannot be addressed.
     pub(crate) fn new(bytes: usize) -> Result<Buffer> {
-        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT)
-            .map_err(|_| Kind::TooLarge { bytes: bytes as u128 })?;
+        let layout =
+            Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| Kind::TooLarge { bytes: bytes as u128 })?;
         // SAFETY: the layout has a size of at least one byte.
         let pointer = unsafe { alloc_zeroed(layout) };
         let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
         Ok(Buffer { pointer, bytes })
-    }
-
-    /// A buffer with a value's elements.
-    pub(crate) fn of_value(value: &Value) -> Result<Buffer> {
-        let value = value.to_standard_layout();
-        let bytes = value.as_bytes().unwrap_or(&[]);
-        let buffer = Buffer::new(bytes.len())?;
-        // SAFETY: the buffer is new, has as many bytes, and does not overlap the value's.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.as_ptr(), bytes.len()) };
-        Ok(buffer)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,6 +51,7 @@ impl Buffer {
     ///
     /// # Safety
     /// Nobody writes the buffer meanwhile, and it holds elements of this spec.
+    #[allow(clippy::cast_ptr_alignment, reason = "buffers are aligned to a cache line")]
     pub(crate) unsafe fn to_value(&self, spec: &Spec) -> Value {
         debug_assert!(spec.bytes() <= self.bytes);
         let len = spec.len();

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     OtherGraph { what: &'static str, name: String },
     #[error("{what} was built on a graph that had been dropped")]
     Dropped { what: &'static str },
-    #[error("{what} {name} was built after the session was made; take it in with session.extend(&graph)")]
+    #[error("{what} {name} was built after the session was made; make the session after the graph is built")]
     AddedLater { what: &'static str, name: String },
     #[error("no tensor is named {name:?}{hint}")]
     UnknownTensor { name: String, hint: String },
@@ -43,20 +43,10 @@ pub(crate) enum Kind {
     FeedShape { name: String, expected: Shape, got: Vec<usize> },
     #[error("variable {name} is not initialized; run its initializer, or graph.initializer(), first")]
     Uninitialized { name: String },
-    #[error("no variable is named {name:?}")]
-    UnknownVariable { name: String },
-    #[error("variable {name} has shape {expected} and holds {dtype}, the value has shape {got:?} and holds {got_dtype}")]
-    VariableValue { name: String, expected: Shape, dtype: DType, got: Vec<usize>, got_dtype: DType },
     #[error("{place}: {message}")]
     Node { place: Place, message: String },
     #[error("the run needs {bytes} bytes for intermediate values, more than there can be")]
     TooLarge { bytes: u128 },
-    #[error("a thread of the pool could not be started: {0}")]
-    Threads(String),
-    #[error("the graph is not the one the session was made of: {0}")]
-    Extend(String),
-    #[error("the random state is not of this graph: {0}")]
-    RandomState(String),
 }
 
 /// A node, as errors name it: `"layer1/MatMul" (examples/mnist.rs:41)`.
@@ -89,18 +79,13 @@ impl Error {
             | Kind::FeedDType { name, .. }
             | Kind::FeedNumber { name, .. }
             | Kind::FeedShape { name, .. }
-            | Kind::Uninitialized { name }
-            | Kind::UnknownVariable { name }
-            | Kind::VariableValue { name, .. } => Some(name),
+            | Kind::Uninitialized { name } => Some(name),
             Kind::Node { place, .. } => Some(&place.name),
             Kind::Mistakes(_)
             | Kind::Value(_)
             | Kind::Dropped { .. }
             | Kind::Arguments { .. }
-            | Kind::TooLarge { .. }
-            | Kind::Threads(_)
-            | Kind::Extend(_)
-            | Kind::RandomState(_) => None,
+            | Kind::TooLarge { .. } => None,
         }
     }
 
@@ -121,12 +106,7 @@ impl Error {
             | Kind::FeedNumber { .. }
             | Kind::FeedShape { .. }
             | Kind::Uninitialized { .. }
-            | Kind::UnknownVariable { .. }
-            | Kind::VariableValue { .. }
-            | Kind::TooLarge { .. }
-            | Kind::Threads(_)
-            | Kind::Extend(_)
-            | Kind::RandomState(_) => None,
+            | Kind::TooLarge { .. } => None,
         }
     }
 

@@ -90,15 +90,13 @@ impl<'a, T: Element, const N: usize> From<&'a [T; N]> for Feed<'a> {
     }
 }
 
-impl<T: Element, const N: usize> From<[T; N]> for Feed<'_> {
+/// Arrays, and arrays of arrays.
+impl<T, const N: usize> From<[T; N]> for Feed<'_>
+where
+    Value: From<[T; N]>,
+{
     fn from(elements: [T; N]) -> Self {
         Feed::Owned(elements.into())
-    }
-}
-
-impl<T: Element, const N: usize, const M: usize> From<[[T; M]; N]> for Feed<'_> {
-    fn from(rows: [[T; M]; N]) -> Self {
-        Feed::Owned(rows.into())
     }
 }
 

@@ -1,1 +1,38 @@
-//! placeholder
+//! Sessions: a frozen graph, its variables, and runs that take a request to values.
+//!
+//! ```
+//! use dormouse_graph::Graph;
+//! use dormouse_session::{Session, feeds};
+//! let graph = Graph::new();
+//! let sum = graph.constant([1.0_f32, 2.0]) + graph.constant([2.0_f32, 3.0]);
+//! let session = Session::new(&graph)?;
+//! assert_eq!(session.run(sum, feeds![])?.to_vec::<f32>()?, [3.0, 5.0]);
+//! # Ok::<(), dormouse_session::Error>(())
+//! ```
+//!
+//! `fetch` and `feed` take the question apart; `lower` prunes the graph to a `program` with every shape known; `passes`
+//! make it a better one; `plan` compiles its kernels and gives every buffer a place; `execute` runs it over the `store`,
+//! which holds the variables.
+//!
+//! # Invariants
+//! - A session borrows nothing of the graph it was made of.
+//! - A run that fails has changed no variable.
+//! - No number is computed here: kernels do that.
+
+mod buffer;
+mod error;
+mod evaluate;
+mod execute;
+mod feed;
+mod fetch;
+mod lower;
+mod passes;
+mod plan;
+mod program;
+mod session;
+mod store;
+
+pub use error::{Error, Result};
+pub use feed::{Arguments, Feed, FeedKey, FeedKeys, Feeds, IntoFeeds};
+pub use fetch::{Fetches, Layout, Nothing, One, OperationName, Target, operation};
+pub use session::{Session, Step};

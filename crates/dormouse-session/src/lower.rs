@@ -38,11 +38,7 @@ pub(crate) fn variable_spec(graph: &Frozen, variable: VariableId) -> Spec {
 }
 
 /// The program of a request. `generators` gives the place of each random node's counter.
-pub(crate) fn lower(
-    graph: &Frozen,
-    request: &Request,
-    generators: &FxHashMap<NodeId, usize>,
-) -> Result<Program> {
+pub(crate) fn lower(graph: &Frozen, request: &Request, generators: &FxHashMap<NodeId, usize>) -> Result<Program> {
     let fed: FxHashMap<Output, u32> =
         request.feeds.iter().enumerate().map(|(i, (output, _))| (*output, i as u32)).collect();
     let needed = prune(graph, request, &fed);
@@ -62,7 +58,7 @@ pub(crate) fn lower(
     for &id in &needed {
         lowering.node(id, &versions, generators)?;
     }
-    lowering.finish(request)
+    Ok(lowering.finish(request))
 }
 
 /// The nodes that a request needs, oldest first: back from its targets along operands and control inputs, where a fed
@@ -370,13 +366,18 @@ impl Lowering<'_> {
                 if matches!(op, Op::CheckNumerics { .. }) {
                     self.program.kept.push(results[0]);
                 }
-                self.program.instructions.push(Instruction { action: Action::Op(op.clone()), operands, results, node: id });
+                self.program.instructions.push(Instruction {
+                    action: Action::Op(op.clone()),
+                    operands,
+                    results,
+                    node: id,
+                });
             }
         }
         Ok(())
     }
 
-    fn finish(mut self, request: &Request) -> Result<Program> {
+    fn finish(mut self, request: &Request) -> Program {
         for output in &request.fetches {
             let value = self.values[output];
             self.program.results.push(value);
@@ -395,10 +396,11 @@ impl Lowering<'_> {
         }
         self.program.kept.sort_unstable();
         self.program.kept.dedup();
-        let mut commits: Vec<(VariableId, ValueId)> = self.current.into_iter().map(|(v, (_, value))| (v, value)).collect();
+        let mut commits: Vec<(VariableId, ValueId)> =
+            self.current.into_iter().map(|(v, (_, value))| (v, value)).collect();
         commits.sort_unstable();
         self.program.commits = commits;
         debug_assert_eq!(self.program.verify(), Ok(()));
-        Ok(self.program)
+        self.program
     }
 }

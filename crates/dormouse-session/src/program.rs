@@ -1,10 +1,8 @@
 //! Programs: what a run computes, with every shape known. Values are assigned once, so a program has no order but that
 //! of its data, and effects are what it begins with (feeds, variables) and what it ends in (results, commits).
 
-use std::fmt;
-
 use dormouse_graph::{NodeId, Seeds, VariableId};
-use dormouse_kernels::{Loop, Spec};
+use dormouse_kernels::Spec;
 use dormouse_value::{Distribution, Op, Value};
 use smallvec::SmallVec;
 
@@ -43,12 +41,8 @@ pub(crate) struct ValueInfo {
 pub(crate) enum Action {
     /// Mathematics.
     Op(Op),
-    /// A cluster of element-wise operations.
-    Loop(Loop),
     /// A draw; `generator` is the place of the node's counter in the session.
     Random { distribution: Distribution, seeds: Seeds, generator: usize },
-    /// The same bytes in a buffer of their own.
-    Copy,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +50,7 @@ pub(crate) struct Instruction {
     pub(crate) action: Action,
     pub(crate) operands: SmallVec<[ValueId; 3]>,
     pub(crate) results: SmallVec<[ValueId; 1]>,
-    /// The node it is of; of a cluster, its last.
+    /// The node it is of.
     pub(crate) node: NodeId,
 }
 
@@ -129,21 +123,6 @@ impl Program {
         self.commits.iter_mut().for_each(|c| to(&mut c.1));
     }
 
-    /// The instruction that computes each value's buffer, by value.
-    pub(crate) fn writers(&self) -> Vec<Option<u32>> {
-        let mut writers = vec![None; self.values.len()];
-        for (i, instruction) in self.instructions.iter().enumerate() {
-            for result in &instruction.results {
-                writers[result.index()] = Some(i as u32);
-            }
-        }
-        for v in 0..self.values.len() {
-            let root = self.root(ValueId(v as u32));
-            writers[v] = writers[root.index()];
-        }
-        writers
-    }
-
     /// What must hold of every program: values are written once, before they are read, by an instruction that gives
     /// their shape; aliases keep the number of elements; commits are in order, one a variable.
     pub(crate) fn verify(&self) -> Result<(), String> {
@@ -172,14 +151,15 @@ impl Program {
                     Action::Op(op) => {
                         instruction.operands.iter().enumerate().all(|(k, o)| o != operand || op.shape_only(k))
                     }
-                    Action::Loop(_) | Action::Random { .. } | Action::Copy => false,
+                    Action::Random { .. } => false,
                 };
                 if !shape_only {
                     return Err(format!("instruction {i} reads value {} before it is written", operand.0));
                 }
             }
             for result in &instruction.results {
-                if self.value(*result).origin != Origin::Computed || std::mem::replace(&mut written[result.index()], true)
+                if self.value(*result).origin != Origin::Computed
+                    || std::mem::replace(&mut written[result.index()], true)
                 {
                     return Err(format!("instruction {i} writes value {} that is not its own", result.0));
                 }
@@ -192,41 +172,5 @@ impl Program {
             return Err("the commits are out of order".to_owned());
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |v: ValueId| match self.value(v).origin {
-            Origin::Feed(i) => format!("feed{i}"),
-            Origin::Constant(_) => format!("const{}", v.0),
-            Origin::Variable(id) => format!("var{}", id.0),
-            Origin::Computed => format!("%{}", v.0),
-            Origin::Alias(of) => format!("%{}=%{}", v.0, of.0),
-        };
-        for instruction in &self.instructions {
-            for (i, r) in instruction.results.iter().enumerate() {
-                write!(f, "{}{}: {}", if i > 0 { ", " } else { "" }, name(*r), self.spec(*r))?;
-            }
-            let operands: Vec<String> = instruction.operands.iter().map(|o| name(*o)).collect();
-            match &instruction.action {
-                Action::Op(op) => write!(f, " = {op:?}")?,
-                Action::Loop(l) => {
-                    write!(f, " = loop [")?;
-                    for (i, step) in l.steps.iter().enumerate() {
-                        write!(f, "{}{:?}{:?}", if i > 0 { "; " } else { "" }, step.op, step.operands.as_slice())?;
-                    }
-                    write!(f, "]")?;
-                }
-                Action::Random { distribution, .. } => write!(f, " = {distribution:?}")?,
-                Action::Copy => write!(f, " = copy")?,
-            }
-            writeln!(f, "({})", operands.join(", "))?;
-        }
-        for (variable, value) in &self.commits {
-            writeln!(f, "var{} ← {}", variable.0, name(*value))?;
-        }
-        let results: Vec<String> = self.results.iter().map(|r| name(*r)).collect();
-        writeln!(f, "→ ({})", results.join(", "))
     }
 }

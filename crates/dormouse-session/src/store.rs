@@ -2,16 +2,13 @@
 //! random nodes.
 //!
 //! *Reading*: a run takes one pointer to a table of buffers, and so sees all variables as of one moment. *Writing*: runs
-//! that write the same variables take turns, locking in the order of ids. A writer that is alone writes the buffers
-//! themselves, from its gate on (nobody may enter meanwhile); one that is not writes second buffers, and swaps the
-//! table at its end.
+//! that write the same variables take turns. A writer writes second buffers, and swaps the table at its end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use dormouse_graph::VariableId;
-use dormouse_value::Value;
 
 use crate::buffer::Buffer;
 use crate::error::Result;
@@ -19,16 +16,11 @@ use crate::error::Result;
 /// One buffer a variable; none where it is not initialized.
 pub(crate) type Table = Vec<Option<Arc<Buffer>>>;
 
-/// Set while one run alone is inside and writes in place.
-const EXCLUSIVE: u64 = 1 << 63;
-
 #[derive(Debug)]
 pub(crate) struct Store {
     table: ArcSwap<Table>,
     /// The table before this one, kept so that a swap need not allocate.
     spare_table: Mutex<Option<Arc<Table>>>,
-    /// The number of runs inside, and whether the one inside is alone.
-    inside: AtomicU64,
     /// Which variables a run is writing.
     writing: Mutex<Vec<bool>>,
     /// Told when a run leaves that others may wait for.
@@ -43,24 +35,11 @@ impl Store {
         Store {
             table: ArcSwap::from_pointee(vec![None; variables]),
             spare_table: Mutex::new(None),
-            inside: AtomicU64::new(0),
             writing: Mutex::new(vec![false; variables]),
             left: Condvar::new(),
             spares: (0..variables).map(|_| Mutex::new(None)).collect(),
             counters: (0..generators).map(|_| AtomicU64::new(0)).collect(),
         }
-    }
-
-    /// The same contents with room for more variables and generators.
-    pub(crate) fn grown(&self, variables: usize, generators: usize) -> Self {
-        let new = Store::new(variables, generators);
-        let mut table = Table::clone(&self.table.load());
-        table.resize(variables, None);
-        new.table.store(Arc::new(table));
-        for (new, old) in new.counters.iter().zip(&self.counters) {
-            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        new
     }
 
     fn writing(&self) -> MutexGuard<'_, Vec<bool>> {
@@ -78,22 +57,7 @@ impl Store {
                 writing[v.index()] = true;
             }
         }
-        loop {
-            let inside = self.inside.load(Ordering::Acquire);
-            if inside & EXCLUSIVE != 0 {
-                let guard = self.writing();
-                if self.inside.load(Ordering::Acquire) & EXCLUSIVE != 0 {
-                    drop(self.left.wait(guard).unwrap_or_else(PoisonError::into_inner));
-                }
-            } else if self
-                .inside
-                .compare_exchange_weak(inside, inside + 1, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
-            {
-                break;
-            }
-        }
-        Visit { store: self, writes, exclusive: false, table: self.table.load_full() }
+        Visit { store: self, writes, table: self.table.load_full() }
     }
 
     /// The buffer to write a variable's second version to: a kept one, or a new one.
@@ -109,20 +73,6 @@ impl Store {
         *self.spares[variable.index()].lock().unwrap_or_else(PoisonError::into_inner) = Some(buffer);
     }
 
-    /// Gives variables values, all at one moment.
-    pub(crate) fn load(&self, values: &[(VariableId, Value)]) -> Result<()> {
-        let mut buffers = Vec::with_capacity(values.len());
-        for (variable, value) in values {
-            buffers.push((*variable, Arc::new(Buffer::of_value(value)?)));
-        }
-        let mut variables: Vec<VariableId> = values.iter().map(|v| v.0).collect();
-        variables.sort_unstable();
-        variables.dedup();
-        let mut visit = self.enter(&variables);
-        visit.commit(buffers.into_iter());
-        Ok(())
-    }
-
     /// Reserves `blocks` of a random node's numbers and gives the first one's place.
     pub(crate) fn reserve(&self, generator: usize, blocks: u64) -> u64 {
         self.counters[generator].fetch_add(blocks, Ordering::Relaxed)
@@ -133,14 +83,6 @@ impl Store {
         let end = first.wrapping_add(blocks);
         let _ = self.counters[generator].compare_exchange(end, first, Ordering::Relaxed, Ordering::Relaxed);
     }
-
-    pub(crate) fn counter(&self, generator: usize) -> u64 {
-        self.counters[generator].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_counter(&self, generator: usize, value: u64) {
-        self.counters[generator].store(value, Ordering::Relaxed);
-    }
 }
 
 /// A run's time inside the store.
@@ -148,7 +90,6 @@ impl Store {
 pub(crate) struct Visit<'a> {
     store: &'a Store,
     writes: &'a [VariableId],
-    exclusive: bool,
     table: Arc<Table>,
 }
 
@@ -156,15 +97,6 @@ impl Visit<'_> {
     /// The variables as of when the run entered.
     pub(crate) fn table(&self) -> &Table {
         &self.table
-    }
-
-    /// Tries to be alone until the end. From then on buffers may be written in place.
-    pub(crate) fn try_exclusive(&mut self) -> bool {
-        if !self.exclusive {
-            let alone = self.store.inside.compare_exchange(1, 1 | EXCLUSIVE, Ordering::AcqRel, Ordering::Relaxed);
-            self.exclusive = alone.is_ok();
-        }
-        self.exclusive
     }
 
     /// Puts these buffers in the places of variables' own, all at one moment; what they replace is kept as a spare.
@@ -182,8 +114,10 @@ impl Visit<'_> {
         }
         drop(current);
         self.table = Arc::clone(&table);
-        let old = self.store.table.swap(table);
-        if Arc::strong_count(&old) == 1 {
+        let mut old = self.store.table.swap(table);
+        if let Some(entries) = Arc::get_mut(&mut old) {
+            // Holding on to the buffers would keep spares from being used again.
+            entries.fill(None);
             *spare = Some(old);
         }
         drop(guard);
@@ -192,12 +126,7 @@ impl Visit<'_> {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        if self.exclusive {
-            self.store.inside.store(0, Ordering::Release);
-        } else {
-            self.store.inside.fetch_sub(1, Ordering::AcqRel);
-        }
-        if self.exclusive || !self.writes.is_empty() {
+        if !self.writes.is_empty() {
             let mut writing = self.store.writing();
             for v in self.writes {
                 writing[v.index()] = false;

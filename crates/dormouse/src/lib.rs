@@ -1,1 +1,65 @@
-//! placeholder
+//! Dormouse: a lazy computation-graph engine that mirrors TensorFlow 1's session model.
+//!
+//! You describe a computation as a graph; nothing runs. A [`Session`] wakes it: it prunes, specialises, compiles and runs
+//! just what your fetches need.
+//!
+//! ```
+//! use dormouse::prelude::*;
+//!
+//! let graph = Graph::new();
+//! let x = graph.placeholder(DType::F32, shape![?, 2]);
+//! let w = graph.variable(graph.random(&[2, 1], Normal::new(1.0).seed(1))).named("w");
+//! let y = x.matmul(w).relu();
+//!
+//! let init = graph.initializer();
+//!
+//! let session = Session::new(&graph)?;
+//! session.run(init, feeds![])?;
+//! let value = session.run(y, feeds![x => [[1.0_f32, 0.0]]])?;
+//! assert_eq!(value.shape(), [1, 1]);
+//! # Ok::<(), dormouse::Error>(())
+//! ```
+//!
+//! The crates behind it: `dormouse-value` (values), `dormouse-graph` (symbols), `dormouse-gradient` (symbols to symbols),
+//! `dormouse-kernels` (numbers), `dormouse-session` (time), `dormouse-data` (input).
+//!
+//! # Invariants
+//! - No logic: re-exports, and one [`Error`].
+
+#![forbid(unsafe_code)]
+
+pub use dormouse_data as data;
+pub use dormouse_graph as graph;
+pub use dormouse_session::Session;
+pub use dormouse_value as value;
+
+/// Any error of Dormouse's crates.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What building recorded as wrong.
+    #[error(transparent)]
+    Graph(#[from] dormouse_graph::Mistakes),
+    /// Why a session could not be made, or a run not be finished.
+    #[error(transparent)]
+    Session(#[from] dormouse_session::Error),
+    /// Why a value could not be read as what was asked for.
+    #[error(transparent)]
+    Value(#[from] dormouse_value::ValueError),
+    /// What is wrong with a data file.
+    #[error(transparent)]
+    Data(#[from] dormouse_data::Error),
+}
+
+/// A result of Dormouse's crates.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that a model needs, in one import.
+pub mod prelude {
+    pub use dormouse_graph::{
+        Array, Conv2d, Elementwise, Fill, GlorotUniform, Graph, Initializer, Linalg, MatMul, Nn, Normal, OneHot, Ones,
+        Operand, Operation, OwnedGraph, Pool, Reduction, Reuse, Running, Symbol, Tensor, TruncatedNormal, Uniform,
+        Variable, Zeros, keep_dims,
+    };
+    pub use dormouse_session::{Session, feeds, operation};
+    pub use dormouse_value::{DType, Padding, Shape, Value, shape};
+}

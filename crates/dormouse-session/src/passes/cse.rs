@@ -6,12 +6,11 @@ use smallvec::SmallVec;
 
 use crate::passes::{identity, op_of};
 use crate::program::{Origin, Program, ValueId};
-use crate::session::Optimize;
 
 /// Constants of so many bytes are compared; larger ones are taken to differ.
 const COMPARED_BYTES: usize = 256;
 
-pub(super) fn cse(program: &mut Program, _: Optimize) {
+pub(super) fn cse(program: &mut Program) {
     let mut map = identity(program);
     let mut constants = FxHashMap::default();
     for (i, value) in program.values.iter().enumerate() {
@@ -32,12 +31,8 @@ pub(super) fn cse(program: &mut Program, _: Optimize) {
         map[v.index()]
     };
     for i in 0..program.instructions.len() {
-        let operands: SmallVec<[ValueId; 3]> = program.instructions[i]
-            .operands
-            .clone()
-            .into_iter()
-            .map(|o| resolve_alias(program, &mut map, o))
-            .collect();
+        let operands: SmallVec<[ValueId; 3]> =
+            program.instructions[i].operands.clone().into_iter().map(|o| resolve_alias(program, &mut map, o)).collect();
         let instruction = &program.instructions[i];
         let Some(op) = op_of(instruction) else { continue };
         match seen.entry((op.clone(), operands)) {

@@ -1,9 +1,8 @@
 //! Dead code: instructions whose results nobody reads go.
 
 use crate::program::{Action, Program, ValueId};
-use crate::session::Optimize;
 
-pub(super) fn dead(program: &mut Program, _: Optimize) {
+pub(super) fn dead(program: &mut Program) {
     let mut live = vec![false; program.values.len()];
     let ends: Vec<ValueId> = program.ends().collect();
     for end in ends {
@@ -17,7 +16,7 @@ pub(super) fn dead(program: &mut Program, _: Optimize) {
         for (i, operand) in instruction.operands.iter().enumerate() {
             let shape_only = match &instruction.action {
                 Action::Op(op) => op.shape_only(i),
-                Action::Loop(_) | Action::Random { .. } | Action::Copy => false,
+                Action::Random { .. } => false,
             };
             if !shape_only {
                 live[program.root(*operand).index()] = true;

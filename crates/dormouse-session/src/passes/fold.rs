@@ -6,14 +6,13 @@ use dormouse_value::Op;
 use crate::evaluate::evaluate;
 use crate::passes::{op_of, specs};
 use crate::program::{Origin, Program};
-use crate::session::Optimize;
 
 /// A result of so many bytes is folded even where its operands are smaller.
 const SMALL_BYTES: usize = 4096;
 /// What all results of one program may take together.
 const BUDGET_BYTES: usize = 16 << 20;
 
-pub(super) fn fold(program: &mut Program, _: Optimize) {
+pub(super) fn fold(program: &mut Program) {
     let mut left = BUDGET_BYTES;
     for i in 0..program.instructions.len() {
         let instruction = &program.instructions[i];
@@ -35,7 +34,8 @@ pub(super) fn fold(program: &mut Program, _: Optimize) {
             .map(|o| program.constant(*o).and_then(dormouse_value::Value::as_bytes).unwrap_or(&[]))
             .collect();
         // What fails here fails in the run too, which says where.
-        let Ok(values) = compile(op, &inputs, &outputs).and_then(|kernel| evaluate(&kernel, &operands, &outputs)) else {
+        let Ok(values) = compile(op, &inputs, &outputs).and_then(|kernel| evaluate(&kernel, &operands, &outputs))
+        else {
             continue;
         };
         left -= bytes;
