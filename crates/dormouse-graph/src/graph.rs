@@ -422,6 +422,11 @@ impl Graph {
         self.with(|s| s.nodes.get(id.index()).cloned()).flatten()
     }
 
+    /// The handle of an output of a node of this graph, as [`Node::operands`] holds them.
+    pub fn output(&self, output: Output) -> Tensor {
+        Tensor::new(self.handle(), output)
+    }
+
     /// The tensor called `name`: `"layer1/MatMul"` or `"split:1"`.
     pub fn tensor(&self, name: &str) -> Option<Tensor> {
         let (node, port) = parse_output_name(name)?;

@@ -1,0 +1,114 @@
+//! The rules: for every operation, the gradients of its operands from those of its results. One exhaustive match, with
+//! the rules of each family in a file of its own.
+
+mod array;
+mod elementwise;
+mod linalg;
+mod nn;
+mod reduction;
+
+use dormouse_graph::{Elementwise, Graph, Node, NodeId, Output, Tensor};
+use dormouse_value::{Op, UnaryOp};
+use smallvec::{SmallVec, smallvec};
+
+/// One gradient an operand; missing ones at the end are `None`.
+pub(crate) type Found = SmallVec<[Option<Tensor>; 3]>;
+
+/// A node to differentiate.
+pub(crate) struct Site<'a> {
+    pub(crate) graph: &'static Graph,
+    /// Its operands.
+    pub(crate) x: SmallVec<[Tensor; 3]>,
+    /// Its first result.
+    pub(crate) y: Tensor,
+    /// Which operands need a gradient.
+    pub(crate) wanted: &'a [bool],
+    /// What reached its results, one a port.
+    pub(crate) dy: &'a [Option<Tensor>],
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn new(
+        graph: &'static Graph,
+        id: NodeId,
+        node: &Node,
+        wanted: &'a [bool],
+        dy: &'a [Option<Tensor>],
+    ) -> Self {
+        let x = node.operands.iter().map(|o| graph.output(*o)).collect();
+        Site { graph, x, y: graph.output(Output { node: id, port: 0 }), wanted, dy }
+    }
+
+    /// The gradient of operand `index`, built if it is needed and carries one.
+    pub(crate) fn of(&self, index: usize, f: impl FnOnce() -> Tensor) -> Option<Tensor> {
+        (self.wanted[index] && self.x[index].dtype().is_float()).then(f)
+    }
+
+    pub(crate) fn unary(&self, op: UnaryOp, x: Tensor) -> Tensor {
+        self.graph.apply(Op::Unary(op), &[x])
+    }
+
+    /// `g` summed back to operand `index`'s shape, where that may differ.
+    pub(crate) fn sum_like(&self, g: Tensor, index: usize) -> Tensor {
+        let (from, to) = (g.shape().to_dims(), self.x[index].shape().to_dims());
+        if from.is_some() && from == to { g } else { self.graph.apply(Op::SumLike, &[g, self.x[index]]) }
+    }
+}
+
+/// The gradients of a node's operands.
+pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
+    let one = |f: &dyn Fn(Tensor) -> Tensor| -> Found { smallvec![s.dy[0].and_then(|dy| s.of(0, || f(dy)))] };
+    let apply = |op: Op, operands: &[Tensor]| s.graph.apply(op, operands);
+    match op {
+        Op::Identity | Op::EnsureShape { .. } | Op::CheckNumerics { .. } => one(&|dy| dy),
+        Op::StopGradient
+        | Op::Compare(_)
+        | Op::Logical(_)
+        | Op::ArgMax { .. }
+        | Op::ArgMin { .. }
+        | Op::OneHot { .. }
+        | Op::ShapeOf { .. }
+        | Op::SizeOf { .. } => Found::new(),
+        Op::Unary(op) => elementwise::unary(*op, s),
+        Op::Binary(op) => elementwise::binary(*op, s),
+        Op::Select => elementwise::select(s),
+        Op::Cast { .. } => one(&|dy| dy.cast(s.x[0].dtype())),
+        Op::AddN => (0..s.x.len()).map(|i| s.dy[0].and_then(|dy| s.of(i, || dy))).collect(),
+        Op::Reduce { op, axes, keep_dims } => reduction::reduce(*op, axes.as_deref(), *keep_dims, s),
+        Op::Cumulative { op, axis, exclusive, reverse } => {
+            one(&|dy| reduction::cumulative(*op, *axis, *exclusive, *reverse, dy, s))
+        }
+        Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, s),
+        Op::Reshape { .. } | Op::ReshapeLike | Op::ExpandDims { .. } | Op::Squeeze { .. } => {
+            one(&|dy| apply(Op::ReshapeLike, &[dy, s.x[0]]))
+        }
+        Op::Transpose { perm } => one(&|dy| array::transpose(perm, dy, s)),
+        Op::Concat { axis } => array::concat(*axis, s),
+        Op::ConcatGrad { axis, index } => one(&|g| array::concat_grad(*axis, *index, g, s)),
+        Op::Slice { begin, .. } | Op::SliceLike { begin } => {
+            one(&|dy| apply(Op::SliceGrad { begin: begin.clone() }, &[dy, s.x[0]]))
+        }
+        Op::SliceGrad { begin } => one(&|g| apply(Op::SliceLike { begin: begin.clone() }, &[g, s.x[0]])),
+        Op::Pad { paddings, .. } => one(&|dy| {
+            let begin = paddings.iter().map(|[before, _]| i64::from(*before)).collect();
+            apply(Op::SliceLike { begin }, &[dy, s.x[0]])
+        }),
+        Op::Tile { multiples } => one(&|dy| apply(Op::TileGrad { multiples: multiples.clone() }, &[dy])),
+        Op::TileGrad { multiples } => one(&|g| apply(Op::Tile { multiples: multiples.clone() }, &[g])),
+        Op::Gather { axis } => one(&|dy| array::gather(*axis, dy, s)),
+        Op::GatherGrad { axis } => one(&|g| apply(Op::Gather { axis: *axis }, &[g, s.x[1]])),
+        Op::BroadcastTo { .. } | Op::BroadcastLike => one(&|dy| apply(Op::SumLike, &[dy, s.x[0]])),
+        Op::SumLike => one(&|g| apply(Op::BroadcastLike, &[g, s.x[0]])),
+        Op::Softmax { axis } => one(&|dy| nn::softmax(*axis, dy, s.y)),
+        Op::LogSoftmax { axis } => one(&|dy| nn::log_softmax(*axis, dy, s.y)),
+        Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy => nn::cross_entropy(s),
+        Op::L2Loss => one(&|dy| dy * s.x[0]),
+        Op::Conv2d(window) => nn::conv2d(*window, s),
+        Op::Conv2dInputGrad(window) => nn::conv2d_input_grad(*window, s),
+        Op::Conv2dFilterGrad(window) => nn::conv2d_filter_grad(*window, s),
+        Op::Pool2d { op, size, window } => one(&|dy| nn::pool(*op, *size, *window, dy, s)),
+        Op::MaxPoolGrad { size, window } => nn::max_pool_grad(*size, *window, true, s),
+        Op::MaxPoolGradGrad { size, window } => nn::max_pool_grad(*size, *window, false, s),
+        Op::AveragePoolGrad { size, window } => one(&|g| nn::average_pool(*size, *window, g)),
+    }
+}

@@ -1,0 +1,38 @@
+//! Operations that move elements: their gradients move them back.
+
+use dormouse_graph::{Elementwise, Tensor};
+use dormouse_value::Op;
+use smallvec::{SmallVec, smallvec};
+
+use super::{Found, Site};
+
+pub(super) fn transpose(perm: &[u32], dy: Tensor, s: &Site<'_>) -> Tensor {
+    let mut inverse: SmallVec<[u32; 4]> = smallvec![0; perm.len()];
+    for (i, p) in (0..).zip(perm) {
+        inverse[*p as usize] = i;
+    }
+    s.graph.apply(Op::Transpose { perm: inverse }, &[dy])
+}
+
+pub(super) fn concat(axis: i32, s: &Site<'_>) -> Found {
+    let Some(dy) = s.dy[0] else { return Found::new() };
+    let operands: SmallVec<[Tensor; 4]> = std::iter::once(dy).chain(s.x.iter().copied()).collect();
+    let part = |index: u32| s.graph.apply(Op::ConcatGrad { axis, index }, &operands);
+    (0..).zip(&s.x).map(|(i, _)| s.of(i as usize, || part(i))).collect()
+}
+
+pub(super) fn concat_grad(axis: i32, index: u32, g: Tensor, s: &Site<'_>) -> Tensor {
+    let parts = (0..).zip(&s.x[1..]).map(|(i, x): (u32, _)| if i == index { g } else { x.zeros_like() });
+    s.graph.apply(Op::Concat { axis }, &parts.collect::<SmallVec<[Tensor; 4]>>())
+}
+
+pub(super) fn gather(axis: i32, dy: Tensor, s: &Site<'_>) -> Tensor {
+    let from_front = if axis >= 0 { Some(axis) } else { s.x[0].shape().rank().map(|rank| axis + rank as i32) };
+    match from_front {
+        Some(axis) => s.graph.apply(Op::GatherGrad { axis }, &[dy, s.x[1], s.x[0]]),
+        None => s.graph.mistake(format!(
+            "gradients: a gather along axis {axis} of {}, whose rank is unknown; use an axis from the front",
+            s.x[0].name()
+        )),
+    }
+}

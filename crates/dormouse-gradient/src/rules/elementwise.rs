@@ -1,0 +1,94 @@
+//! Element-wise operations: local derivatives, summed back over what was broadcast.
+
+use dormouse_graph::{Elementwise, Tensor};
+use dormouse_value::{BinaryOp, CompareOp, Op, UnaryOp};
+use smallvec::smallvec;
+
+use super::{Found, Site};
+
+pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
+    let (Some(dy), x, y) = (s.dy[0], s.x[0], s.y) else { return Found::new() };
+    let u = |op, x| s.unary(op, x);
+    let gradient = s.of(0, || match op {
+        UnaryOp::Neg => -dy,
+        UnaryOp::Abs => dy * u(UnaryOp::Sign, x),
+        UnaryOp::Square => dy * (x * 2.0),
+        UnaryOp::Sqrt => dy * 0.5 / y,
+        UnaryOp::Rsqrt => dy * (y * y * y) * -0.5,
+        UnaryOp::Reciprocal => -dy * (y * y),
+        UnaryOp::Exp => dy * y,
+        UnaryOp::Expm1 => dy * u(UnaryOp::Exp, x),
+        UnaryOp::Log => dy / x,
+        UnaryOp::Log1p => dy / (x + 1.0),
+        UnaryOp::Sin => dy * u(UnaryOp::Cos, x),
+        UnaryOp::Cos => -dy * u(UnaryOp::Sin, x),
+        UnaryOp::Tan => dy / u(UnaryOp::Square, u(UnaryOp::Cos, x)),
+        UnaryOp::Tanh => dy * (1.0 - u(UnaryOp::Square, y)),
+        UnaryOp::Sigmoid => dy * y * (1.0 - y),
+        UnaryOp::Softplus => dy * u(UnaryOp::Sigmoid, x),
+        UnaryOp::Relu => s.graph.apply(Op::Binary(BinaryOp::ReluGrad), &[dy, y]),
+        UnaryOp::Elu => y.zeros_like().select_where(s, CompareOp::Greater, y, dy * (y + 1.0), dy),
+        UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::LogicalNot => x.zeros_like(),
+    });
+    // Steps have no gradient at all, as in TensorFlow; only the sign's is zero.
+    let none = matches!(op, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::LogicalNot);
+    smallvec![gradient.filter(|_| !none)]
+}
+
+trait SelectWhere {
+    fn select_where(self, s: &Site<'_>, compare: CompareOp, other: Tensor, then: Tensor, otherwise: Tensor) -> Tensor;
+}
+
+impl SelectWhere for Tensor {
+    /// `then` where the comparison with `other` holds.
+    fn select_where(self, s: &Site<'_>, compare: CompareOp, other: Tensor, then: Tensor, otherwise: Tensor) -> Tensor {
+        let condition = s.graph.apply(Op::Compare(compare), &[self, other]);
+        s.graph.apply(Op::Select, &[condition, then, otherwise])
+    }
+}
+
+pub(super) fn binary(op: BinaryOp, s: &Site<'_>) -> Found {
+    let (Some(dy), a, b, y) = (s.dy[0], s.x[0], s.x[1], s.y) else { return Found::new() };
+    let zeros = || dy.zeros_like();
+    let apply = |op, a, b| s.graph.apply(Op::Binary(op), &[a, b]);
+    let of_a = || match op {
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::FloorMod => Some(dy),
+        BinaryOp::Mul => Some(dy * b),
+        BinaryOp::Div => Some(dy / b),
+        BinaryOp::FloorDiv => None,
+        BinaryOp::Pow => Some(dy * b * apply(BinaryOp::Pow, a, b - 1.0)),
+        BinaryOp::Maximum => Some(a.select_where(s, CompareOp::GreaterEqual, b, dy, zeros())),
+        BinaryOp::Minimum => Some(a.select_where(s, CompareOp::LessEqual, b, dy, zeros())),
+        BinaryOp::SquaredDifference => Some(dy * 2.0 * (a - b)),
+        BinaryOp::ReluGrad => Some(apply(BinaryOp::ReluGrad, dy, b)),
+    };
+    let of_b = || match op {
+        BinaryOp::Add => Some(dy),
+        BinaryOp::Sub => Some(-dy),
+        BinaryOp::Mul => Some(dy * a),
+        BinaryOp::Div => Some(dy * (-a / b / b)),
+        BinaryOp::FloorDiv => None,
+        BinaryOp::FloorMod => Some(-dy * apply(BinaryOp::FloorDiv, a, b)),
+        BinaryOp::Pow => {
+            // The logarithm sees only positive bases, so that no NaN is made where its gradient is 0.
+            let safe = a.select_where(s, CompareOp::Greater, a.zeros_like(), a, a.ones_like());
+            Some(dy * y * s.unary(UnaryOp::Log, safe))
+        }
+        BinaryOp::Maximum => Some(a.select_where(s, CompareOp::GreaterEqual, b, zeros(), dy)),
+        BinaryOp::Minimum => Some(a.select_where(s, CompareOp::LessEqual, b, zeros(), dy)),
+        BinaryOp::SquaredDifference => Some(dy * -2.0 * (a - b)),
+        BinaryOp::ReluGrad => Some(zeros()),
+    };
+    let of = |i: usize, f: &dyn Fn() -> Option<Tensor>| {
+        if s.wanted[i] && s.x[i].dtype().is_float() { f().map(|g| s.sum_like(g, i)) } else { None }
+    };
+    smallvec![of(0, &of_a), of(1, &of_b)]
+}
+
+pub(super) fn select(s: &Site<'_>) -> Found {
+    let Some(dy) = s.dy[0] else { return Found::new() };
+    let part = |then, otherwise| s.graph.apply(Op::Select, &[s.x[0], then, otherwise]);
+    let a = s.of(1, || s.sum_like(part(dy, dy.zeros_like()), 1));
+    let b = s.of(2, || s.sum_like(part(dy.zeros_like(), dy), 2));
+    smallvec![None, a, b]
+}

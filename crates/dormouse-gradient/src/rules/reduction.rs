@@ -1,0 +1,78 @@
+//! Reductions and running sums: gradients spread over what was reduced.
+
+use dormouse_graph::{Elementwise, Tensor};
+use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, DType, Op, ReduceOp};
+use smallvec::smallvec;
+
+use super::{Found, Site};
+
+pub(super) fn reduce(op: ReduceOp, axes: Option<&[i32]>, keep_dims: bool, s: &Site<'_>) -> Found {
+    let (Some(dy), x) = (s.dy[0], s.x[0]) else { return Found::new() };
+    // With the reduced axes back at extent 1; a scalar broadcasts as it is.
+    let keep = |t: Tensor| match axes {
+        Some(axes) if !keep_dims && !axes.is_empty() => {
+            s.graph.apply(Op::ExpandDims { axes: axes.iter().copied().collect() }, &[t])
+        }
+        Some(_) | None => t,
+    };
+    let spread = || s.graph.apply(Op::BroadcastLike, &[keep(dy), x]);
+    let kept = |op, t| {
+        s.graph.apply(Op::Reduce { op, axes: axes.map(|a| a.iter().copied().collect()), keep_dims: true }, &[t])
+    };
+    let gradient = || match op {
+        ReduceOp::Sum => Some(spread()),
+        ReduceOp::Mean => {
+            let size = |t| s.graph.apply(Op::SizeOf { output: DType::I64 }, &[t]);
+            let outputs = s.graph.apply(Op::Binary(BinaryOp::Maximum), &[size(s.y), s.graph.constant(1_i64)]);
+            let count = s.graph.apply(Op::Binary(BinaryOp::FloorDiv), &[size(x), outputs]);
+            Some(spread() / count.cast(x.dtype()))
+        }
+        ReduceOp::Max | ReduceOp::Min => {
+            let equal = s.graph.apply(Op::Compare(CompareOp::Equal), &[x, keep(s.y)]).cast(x.dtype());
+            Some(equal / kept(ReduceOp::Sum, equal) * keep(dy))
+        }
+        ReduceOp::Prod => Some(product_of_others(axes, s) * keep(dy)),
+        ReduceOp::Any | ReduceOp::All => None,
+    };
+    smallvec![s.of(0, || x).and_then(|_| gradient())]
+}
+
+fn kept_along(s: &Site<'_>, axis: i32, x: Tensor) -> Tensor {
+    s.graph.apply(Op::Reduce { op: ReduceOp::Prod, axes: Some(smallvec![axis]), keep_dims: true }, &[x])
+}
+
+/// For each element, the product of the others that it is reduced with. It divides nothing, so zeros are no trouble.
+fn product_of_others(axes: Option<&[i32]>, s: &Site<'_>) -> Tensor {
+    let x = s.x[0];
+    let run = |x, axis, reverse| {
+        s.graph.apply(Op::Cumulative { op: CumulativeOp::Prod, axis, exclusive: true, reverse }, &[x])
+    };
+    let others = |x, axis| run(x, axis, false) * run(x, axis, true);
+    let Some(axes) = axes else {
+        let flat = s.graph.apply(Op::Reshape { dims: smallvec![-1] }, &[x]);
+        return s.graph.apply(Op::ReshapeLike, &[others(flat, 0), x]);
+    };
+    // Others along the first axis, times the products of whole slabs beside along the next, and so on.
+    let (mut total, mut slab) = (None, x);
+    for axis in axes {
+        let part = others(slab, *axis);
+        total = Some(total.map_or(part, |t: Tensor| t * part));
+        slab = kept_along(s, *axis, slab);
+    }
+    total.unwrap_or_else(|| x.ones_like())
+}
+
+pub(super) fn cumulative(
+    op: CumulativeOp,
+    axis: i32,
+    exclusive: bool,
+    reverse: bool,
+    dy: Tensor,
+    s: &Site<'_>,
+) -> Tensor {
+    let back = |t| s.graph.apply(Op::Cumulative { op: CumulativeOp::Sum, axis, exclusive, reverse: !reverse }, &[t]);
+    match op {
+        CumulativeOp::Sum => back(dy),
+        CumulativeOp::Prod => back(s.y * dy) / s.x[0],
+    }
+}
