@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, elementwise, linalg, reduction};
+use crate::{Kernel, KernelError, Spec, array, elementwise, linalg, nn, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -32,9 +32,10 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::BroadcastTo { .. } | Op::BroadcastLike => elementwise::broadcast(op, inputs, outputs),
 
         // Classification.
-        Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy => {
-            missing(op, "classification")
-        }
+        Op::Softmax { axis } => nn::softmax(*axis, inputs, outputs),
+        Op::LogSoftmax { axis } => nn::log_softmax(*axis, inputs, outputs),
+        Op::SoftmaxCrossEntropy => nn::cross_entropy(inputs, outputs),
+        Op::SparseSoftmaxCrossEntropy => nn::sparse_cross_entropy(inputs, outputs),
 
         // Arrays: elements moved, not computed.
         Op::Reshape { .. } | Op::ReshapeLike => array::reshape("reshape", inputs, outputs),

@@ -18,6 +18,7 @@ mod gemm;
 mod kernel;
 mod linalg;
 mod math;
+mod nn;
 mod random;
 mod reduction;
 

@@ -16,7 +16,7 @@ mod extreme;
 pub(crate) mod fold;
 mod layout;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod tree;
 
 use dormouse_value::{DType, ReduceOp};
