@@ -354,9 +354,11 @@ impl Variable {
     fn write(self, name: &str, write: Write, value: impl Operand) -> Tensor {
         let at = Location::caller();
         let before = self.before_run();
-        self.graph.composite(at, name, |own| {
-            let value = value.tensor_like(before);
-            self.write_as(at, own, name, write, value)
+        self.graph.located(|| {
+            self.graph.composite(at, name, |own| {
+                let value = value.tensor_like(before);
+                self.write_as(at, own, name, write, value)
+            })
         })
     }
 

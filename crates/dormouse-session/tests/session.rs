@@ -50,6 +50,7 @@ fn reads_see_the_value_from_before_the_run_unless_ordered_after_a_write() {
     let add = w.assign_add(10.0);
     let after = graph.control_dependencies(add, || w.value());
     let again = graph.control_dependencies(after, || w.assign_sub(1.0));
+    let doubled = w * 2.0;
     let init = graph.initializer();
     let session = Session::new(&graph).unwrap();
     session.run(init, feeds![]).unwrap();
@@ -58,7 +59,7 @@ fn reads_see_the_value_from_before_the_run_unless_ordered_after_a_write() {
     let (twice, ()) = session.run((again, add.operation()), feeds![]).unwrap();
     assert_eq!(scalar(&twice), 20.0);
     assert_eq!(scalar(&session.run(w, feeds![]).unwrap()), 20.0);
-    assert_eq!(scalar(&session.run(w.before_run() * 2.0, feeds![w => 5.0]).unwrap()), 10.0);
+    assert_eq!(scalar(&session.run(doubled, feeds![w => 5.0]).unwrap()), 10.0);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn shapes_told_by_the_run_make_their_own_plans() {
 #[test]
 fn threads_share_a_session_without_losing_an_update() {
     let graph = Graph::new();
-    let count = graph.get_variable("count", [1], Zeros(DType::I64));
+    let count = graph.get_variable("count", (), Zeros(DType::I64));
     let add = count.assign_add(1_i64);
     let init = graph.initializer();
     let session = Session::new(&graph).unwrap();
