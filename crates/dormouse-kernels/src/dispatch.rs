@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, elementwise, linalg, nn, reduction};
+use crate::{Kernel, KernelError, Spec, array, conv, elementwise, linalg, nn, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -62,7 +62,9 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, inputs, outputs),
 
         // Windows over images.
-        Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => missing(op, "convolution"),
+        Op::Conv2d(window) => conv::compile(window, inputs, outputs),
+        Op::Conv2dInputGrad(window) => conv::compile_input_grad(window, inputs, outputs),
+        Op::Conv2dFilterGrad(window) => conv::compile_filter_grad(window, inputs, outputs),
         Op::Pool2d { .. } | Op::MaxPoolGrad { .. } | Op::MaxPoolGradGrad { .. } | Op::AveragePoolGrad { .. } => {
             missing(op, "pooling")
         }

@@ -11,6 +11,7 @@
 //! - No kernel calls the platform's libm: scalar and vector code give the same bits on every machine.
 
 mod array;
+mod conv;
 mod dispatch;
 mod elementwise;
 mod fused;

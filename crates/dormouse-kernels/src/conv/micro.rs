@@ -1,0 +1,153 @@
+//! The inner loops: a few rows times one strip of columns, held in registers. Everything else in this family decides
+//! which pointers these loops get.
+//!
+//! They differ from the matrix product's in what a row is: any list of runs of source elements, and a place of its own
+//! in the result, so that strides, dilations and borders cost nothing here. Each element is one chain of fused
+//! multiply-adds in the order of the inner axis, so vector width and code path do not change a bit.
+
+use pulp::Simd;
+
+pub(super) use crate::gemm::micro::{Float, ROWS};
+
+/// Elements that lie one after the other in each row, `start` from the row's pointer on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Elements from the row's pointer.
+    pub(super) start: usize,
+    /// How many.
+    pub(super) len: usize,
+}
+
+/// A register block: `R` rows of a strip in `V` vectors each.
+pub(super) type Block<S, T, const R: usize, const V: usize> = [[<T as Float>::Vector<S>; V]; R];
+
+/// Runs an expression with the constant `$V` bound to the vectors that hold a strip of `$T` under `$S`.
+macro_rules! with_vectors {
+    ($S:ty, $T:ty, $V:ident => $body:expr) => {
+        match const { 64 / std::mem::size_of::<<$T as $crate::gemm::micro::Float>::Vector<$S>>() } {
+            1 => with_vectors!(@ 1, $V => $body),
+            2 => with_vectors!(@ 2, $V => $body),
+            4 => with_vectors!(@ 4, $V => $body),
+            8 => with_vectors!(@ 8, $V => $body),
+            _ => with_vectors!(@ 16, $V => $body),
+        }
+    };
+    (@ $n:literal, $V:ident => $body:expr) => {{
+        const $V: usize = $n;
+        $body
+    }};
+}
+pub(super) use with_vectors;
+
+/// Runs an expression with the constant `$R` bound to a number of rows, 1 to [`ROWS`].
+macro_rules! with_rows {
+    ($rows:expr, $R:ident => $body:expr) => {
+        match $rows {
+            1 => with_rows!(@ 1, $R => $body),
+            2 => with_rows!(@ 2, $R => $body),
+            3 => with_rows!(@ 3, $R => $body),
+            4 => with_rows!(@ 4, $R => $body),
+            5 => with_rows!(@ 5, $R => $body),
+            _ => with_rows!(@ 6, $R => $body),
+        }
+    };
+    (@ $n:literal, $R:ident => $body:expr) => {{
+        const $R: usize = $n;
+        $body
+    }};
+}
+pub(super) use with_rows;
+
+/// The strip of `V` vectors at `p`.
+///
+/// # Safety
+/// [`Float::COLUMNS`] elements can be read at `p`.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd, T: Float, const V: usize>(p: *const T) -> [T::Vector<S>; V] {
+    // SAFETY: the caller's contract; V vectors are 64 bytes, a strip, and any bits are a vector.
+    unsafe { p.cast::<[T::Vector<S>; V]>().read_unaligned() }
+}
+
+/// Writes the first `cols` columns of a strip to `p`.
+///
+/// # Safety
+/// `cols` is at most a strip, and as many elements can be written at `p`.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd, T: Float, const V: usize>(strip: &[T::Vector<S>; V], p: *mut T, cols: usize) {
+    if cols == T::COLUMNS {
+        // SAFETY: the caller's contract; V vectors are 64 bytes, a strip.
+        unsafe { p.cast::<[T::Vector<S>; V]>().write_unaligned(*strip) }
+    } else {
+        // SAFETY: the vectors are a strip of plain elements, and `cols` is not more.
+        unsafe { std::ptr::copy_nonoverlapping(std::ptr::from_ref(strip).cast::<T>(), p, cols) }
+    }
+}
+
+/// Rows times a strip: element (r, j) is the sum over the runs' elements k of `rows[r][k] · strip[k][j]`.
+///
+/// # Safety
+/// Each row can be read over all runs, and `strip` holds a line of [`Float::COLUMNS`] elements for each element of them.
+#[inline(always)]
+pub(super) unsafe fn product<S: Simd, T: Float, const R: usize, const V: usize>(
+    simd: S,
+    rows: [*const T; R],
+    runs: &[Run],
+    mut strip: *const T,
+) -> Block<S, T, R, V> {
+    let mut block = [[T::splat(simd, T::default()); V]; R];
+    for run in runs {
+        // SAFETY: the caller's contract: rows reach over the run, the strip over one line for each of its elements.
+        unsafe {
+            let rows = rows.map(|row| row.add(run.start));
+            for k in 0..run.len {
+                let line = load::<S, T, V>(strip);
+                strip = strip.add(T::COLUMNS);
+                for (block, row) in block.iter_mut().zip(rows) {
+                    let x = T::splat(simd, *row.add(k));
+                    for (sum, column) in block.iter_mut().zip(line) {
+                        *sum = T::mul_add(simd, x, column, *sum);
+                    }
+                }
+            }
+        }
+    }
+    block
+}
+
+/// Adds to `R` lines of strips at `sums` the products of `R` neighbours with a line: over `counts[0]` × `counts[1]`
+/// positions, of the elements at `x`, `strides` apart, and of the lines at `strip`, one after the other.
+///
+/// # Safety
+/// `x` can be read at every position, `strip` holds a line for each, and `sums` holds `R` lines that may be written.
+#[inline(always)]
+pub(super) unsafe fn outer<S: Simd, T: Float, const R: usize, const V: usize>(
+    simd: S,
+    x: *const T,
+    counts: [usize; 2],
+    strides: [usize; 2],
+    mut strip: *const T,
+    sums: *mut T,
+) {
+    // SAFETY: the caller's contract: R lines at `sums`.
+    let mut block: Block<S, T, R, V> = std::array::from_fn(|r| unsafe { load::<S, T, V>(sums.add(r * T::COLUMNS)) });
+    for i in 0..counts[0] {
+        for j in 0..counts[1] {
+            // SAFETY: the caller's contract: position (i, j) of x, and a line for each position.
+            unsafe {
+                let x = x.add(i * strides[0] + j * strides[1]);
+                let line = load::<S, T, V>(strip);
+                strip = strip.add(T::COLUMNS);
+                for (r, block) in block.iter_mut().enumerate() {
+                    let x = T::splat(simd, *x.add(r));
+                    for (sum, column) in block.iter_mut().zip(line) {
+                        *sum = T::mul_add(simd, x, column, *sum);
+                    }
+                }
+            }
+        }
+    }
+    for (r, block) in block.iter().enumerate() {
+        // SAFETY: the caller's contract: R lines at `sums`.
+        unsafe { store::<S, T, V>(block, sums.add(r * T::COLUMNS), T::COLUMNS) }
+    }
+}
