@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 pub use dormouse_data as data;
+pub use dormouse_gradient as gradient;
 pub use dormouse_graph as graph;
 pub use dormouse_session::Session;
 pub use dormouse_value as value;
@@ -55,6 +56,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything that a model needs, in one import.
 pub mod prelude {
+    pub use dormouse_gradient::gradients;
     pub use dormouse_graph::{
         Array, Conv2d, Elementwise, Fill, GlorotUniform, Graph, Initializer, Linalg, MatMul, Nn, Normal, OneHot, Ones,
         Operand, Operation, OwnedGraph, Pool, Reduction, Reuse, Running, Symbol, Tensor, TruncatedNormal, Uniform,

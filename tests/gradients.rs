@@ -1,0 +1,111 @@
+//! Gradients as numbers: what the symbolic pass builds, run by a session, against central differences in f64.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use dormouse::prelude::*;
+use ndarray::{ArrayD, IxDyn};
+
+/// A function by name.
+type Named = (&'static str, fn(Tensor) -> Tensor);
+
+/// Checks the gradient of the sum of `f(x)` with respect to x, and that of the gradient's own squared sum.
+fn check(name: &str, dims: &[usize], f: impl Fn(Tensor) -> Tensor) {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F64, dims.to_vec());
+    let y = f(x).sum();
+    let [dy] = gradients(y, [x]);
+    let z = dy.square().sum() + y;
+    let [dz] = gradients(z, [x]);
+    let session = Session::new(&graph).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let n: usize = dims.iter().product();
+    let numbers = (0..n).map(|i| 0.3 + 0.9 * ((i * 7 + 3) % n) as f64 / n as f64).collect();
+    let data: ArrayD<f64> = ArrayD::from_shape_vec(IxDyn(dims), numbers).unwrap();
+    for (what, value, gradient) in [("first", y, dy), ("second", z, dz)] {
+        let symbolic: ArrayD<f64> = session.run(gradient, feeds![x => &data]).unwrap().try_into().unwrap();
+        assert_eq!(symbolic.shape(), dims, "{name}");
+        for (index, expected) in symbolic.indexed_iter() {
+            let at = |delta: f64| -> f64 {
+                let mut moved = data.clone();
+                moved[&index] += delta;
+                session.run(value, feeds![x => &moved]).unwrap().scalar().unwrap()
+            };
+            let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!(
+                (numeric - expected).abs() <= 1e-6 * numeric.abs().max(1.0),
+                "{name}, {what} gradient at {index:?}: {expected} by rule, {numeric} by differences"
+            );
+        }
+    }
+}
+
+#[test]
+fn element_wise_functions() {
+    let functions: [Named; 16] = [
+        ("exp", |x| x.exp()),
+        ("log", |x| x.log()),
+        ("sqrt", |x| x.sqrt()),
+        ("rsqrt", |x| x.rsqrt()),
+        ("sin", |x| x.sin()),
+        ("cos", |x| x.cos()),
+        ("tan", |x| x.tan()),
+        ("tanh", |x| x.tanh()),
+        ("sigmoid", |x| x.sigmoid()),
+        ("softplus", |x| x.softplus()),
+        ("relu", |x| (x - 0.7123).relu() * x),
+        ("elu", |x| (x - 0.7123).elu()),
+        ("reciprocal", |x| x.reciprocal()),
+        ("pow", |x| x.pow(2.5)),
+        ("expm1", |x| x.expm1()),
+        ("log1p", |x| x.log1p()),
+    ];
+    for (name, f) in functions {
+        check(name, &[2, 3], f);
+    }
+}
+
+#[test]
+fn broadcasts_and_reductions() {
+    check("broadcast", &[2, 3], |x| x * x.sum_over(keep_dims(0)) / x.mean_over(keep_dims(1)));
+    check("squared difference", &[4], |x| x.squared_difference(x.mean()));
+    check("maximum", &[3], |x| x.maximum(0.7123) * x.minimum(0.7123));
+    check("largest", &[2, 3], |x| x.max_over(1) * x.min_over(1));
+    check("product", &[2, 3], |x| x.prod_over(1));
+    check("running sum", &[4], |x| x.cumsum(0, Running { exclusive: true, reverse: true }).square());
+    check("l2 loss", &[2, 3], |x| x.l2_loss());
+    check("select", &[4], |x| x.greater(0.7123).select(x.square(), x * 3.0));
+}
+
+#[test]
+fn arrays() {
+    check("matmul", &[2, 3], |x| x.matmul(x.transpose()).matmul(x));
+    let transposed = MatMul { transpose_a: true, transpose_b: true };
+    check("matmul, transposed", &[3, 3], |x| x.matmul_with(x, transposed).square());
+    check("reshape", &[2, 3], |x| x.reshape([3, -1]).matmul(x).expand_dims(0).squeeze());
+    check("concat", &[2, 2], |x| x.graph().concat(&[x, x.square()], 1).square());
+    check("slice", &[2, 3], |x| x.slice([0, 1], [2, 2]).square());
+    check("pad and tile", &[2, 2], |x| x.pad(&[[1, 0], [0, 2]]).tile(&[2, 1]).square());
+    check("gather", &[3, 2], |x| x.gather(x.graph().constant([2_i32, 0, 2])).square());
+}
+
+#[test]
+fn classification() {
+    check("softmax", &[2, 3], |x| x.softmax().square());
+    check("log softmax", &[2, 3], |x| x.log_softmax().square());
+    check("sparse cross entropy", &[2, 3], |x| x.sparse_softmax_cross_entropy(x.graph().constant([2_i64, 0])));
+    check("cross entropy", &[2, 3], |x| {
+        x.softmax_cross_entropy(x.graph().constant([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])).square()
+    });
+}
+
+#[test]
+fn convolution() {
+    let options = Conv2d { strides: [2, 1], padding: Padding::Same, dilations: [1, 1] };
+    check("convolution", &[1, 3, 4, 1], |x| {
+        let filter = x.graph().constant([0.5, -1.0, 2.0, 0.25]).reshape([2, 2, 1, 1]);
+        x.conv2d(filter, options).square()
+    });
+    check("filter", &[2, 2, 1, 2], |f| {
+        let image = f.graph().constant([1.0, -2.0, 0.5, 3.0, 1.5, -1.0]).reshape([1, 2, 3, 1]);
+        image.conv2d(f, Conv2d::default()).square()
+    });
+}
