@@ -39,6 +39,19 @@ impl Buffer {
         Ok(Buffer { pointer, bytes })
     }
 
+    /// A buffer of a value's elements.
+    ///
+    /// # Errors
+    /// As [`Buffer::new`].
+    pub(crate) fn of(value: &Value) -> Result<Buffer> {
+        let value = value.to_standard_layout();
+        let bytes = value.as_bytes().unwrap_or_default();
+        let buffer = Buffer::new(bytes.len())?;
+        // SAFETY: the buffer is new, has as many bytes, and nobody else has its pointer.
+        unsafe { buffer.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(buffer)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes
     }

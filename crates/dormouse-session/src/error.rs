@@ -31,6 +31,12 @@ pub(crate) enum Kind {
     UnknownOperation { name: String },
     #[error("placeholder {place} needs a feed, and the run has none; feed it: feeds![{name} => value]")]
     NotFed { name: String, place: Place },
+    #[error("no variable is named {name:?}")]
+    UnknownVariable { name: String },
+    #[error("variable {name} is {expected}, the value {got}")]
+    VariableSpec { name: String, expected: String, got: String },
+    #[error("no random operation is named {name:?}")]
+    UnknownGenerator { name: String },
     #[error("{name} is fed twice")]
     FedTwice { name: String },
     #[error("a prepared step takes {expected} values, got {got}")]
@@ -75,6 +81,9 @@ impl Error {
             | Kind::UnknownTensor { name, .. }
             | Kind::UnknownOperation { name }
             | Kind::NotFed { name, .. }
+            | Kind::UnknownVariable { name }
+            | Kind::VariableSpec { name, .. }
+            | Kind::UnknownGenerator { name }
             | Kind::FedTwice { name }
             | Kind::FeedDType { name, .. }
             | Kind::FeedNumber { name, .. }
@@ -100,6 +109,9 @@ impl Error {
             | Kind::AddedLater { .. }
             | Kind::UnknownTensor { .. }
             | Kind::UnknownOperation { .. }
+            | Kind::UnknownVariable { .. }
+            | Kind::VariableSpec { .. }
+            | Kind::UnknownGenerator { .. }
             | Kind::FedTwice { .. }
             | Kind::Arguments { .. }
             | Kind::FeedDType { .. }

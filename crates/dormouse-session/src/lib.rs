@@ -30,9 +30,11 @@ mod passes;
 mod plan;
 mod program;
 mod session;
+mod snapshot;
 mod store;
 
 pub use error::{Error, Result};
 pub use feed::{Arguments, Feed, FeedKey, FeedKeys, Feeds, IntoFeeds};
 pub use fetch::{Fetches, Layout, Nothing, One, OperationName, Target, operation};
 pub use session::{Session, Step};
+pub use snapshot::Snapshot;

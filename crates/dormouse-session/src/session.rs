@@ -26,14 +26,14 @@ const ARENAS: usize = 4;
 /// Runs a graph, as it was when the session was made. Runs take `&self`, from any number of threads.
 #[derive(Debug)]
 pub struct Session {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    graph: Frozen,
-    generators: FxHashMap<NodeId, usize>,
-    store: Store,
+pub(crate) struct Inner {
+    pub(crate) graph: Frozen,
+    pub(crate) generators: FxHashMap<NodeId, usize>,
+    pub(crate) store: Store,
     plans: Mutex<VecDeque<(Request, Arc<Plan>)>>,
     arenas: Mutex<Vec<Buffer>>,
 }

@@ -78,6 +78,15 @@ impl Store {
         self.counters[generator].fetch_add(blocks, Ordering::Relaxed)
     }
 
+    /// How many blocks of a random node's numbers are used.
+    pub(crate) fn counter(&self, generator: usize) -> u64 {
+        self.counters[generator].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_counter(&self, generator: usize, blocks: u64) {
+        self.counters[generator].store(blocks, Ordering::Relaxed);
+    }
+
     /// Gives back what a failed run reserved, unless another run has reserved since.
     pub(crate) fn give_back(&self, generator: usize, first: u64, blocks: u64) {
         let end = first.wrapping_add(blocks);

@@ -165,3 +165,29 @@ fn threads_share_a_session_without_losing_an_update() {
     });
     assert_eq!(session.run(count, feeds![]).unwrap().to_vec::<i64>().unwrap(), [200]);
 }
+
+#[test]
+fn snapshots_put_variables_and_counters_back() {
+    let graph = Graph::new();
+    let w = graph.variable([1.0_f32, 2.0]).named("w");
+    let step = w.assign_add(graph.random(&[2], Normal::new(1.0).seed(1)));
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    assert!(session.snapshot().variables.is_empty());
+    session.run(init, ()).unwrap();
+    session.run(step, ()).unwrap();
+    let mut snapshot = session.snapshot();
+    assert_eq!(snapshot.counters.values().copied().collect::<Vec<_>>(), [512]);
+    let unbroken = session.run(step, ()).unwrap();
+    let resumed = Session::new(&graph).unwrap();
+    resumed.restore(&snapshot).unwrap();
+    assert_eq!(resumed.run(step, ()).unwrap(), unbroken);
+    // What does not fit changes nothing.
+    let before = resumed.snapshot();
+    snapshot.counters.insert("nobody".into(), 1);
+    assert!(resumed.restore(&snapshot).unwrap_err().to_string().contains("nobody"));
+    snapshot.variables.insert("w".into(), Value::from([1.0_f32]));
+    let error = resumed.restore(&snapshot).unwrap_err();
+    assert_eq!(error.to_string(), "variable w is f32[2], the value f32[1]");
+    assert_eq!(resumed.snapshot(), before);
+}
