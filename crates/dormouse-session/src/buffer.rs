@@ -2,6 +2,7 @@
 //! `unsafe` code, the other being `execute`.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use dormouse_kernels::Spec;
@@ -74,6 +75,55 @@ impl Buffer {
             let elements = unsafe { std::slice::from_raw_parts(self.as_ptr().cast::<T>(), len) };
             value_of::<T>(&spec.dims, elements.to_vec())
         })
+    }
+}
+
+/// Memory of a value that will be handed back, to be written through its pointer first.
+#[derive(Debug)]
+pub(crate) struct Output {
+    spec: Spec,
+    pointer: NonNull<u8>,
+    capacity: usize,
+}
+
+impl Output {
+    pub(crate) fn new(spec: &Spec) -> Output {
+        with_dtype!(spec.dtype, T => {
+            let mut elements = ManuallyDrop::new(Vec::<T>::with_capacity(spec.len()));
+            let pointer = NonNull::new(elements.as_mut_ptr()).unwrap_or(NonNull::dangling());
+            Output { spec: spec.clone(), pointer: pointer.cast(), capacity: elements.capacity() }
+        })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.pointer.as_ptr()
+    }
+
+    /// The value, once its elements are written.
+    #[allow(clippy::cast_ptr_alignment, reason = "the pointer is that of a vector of the type")]
+    pub(crate) fn into_value(self) -> Value {
+        let output = ManuallyDrop::new(self);
+        let spec = &output.spec;
+        let value = with_dtype!(spec.dtype, T => {
+            // SAFETY: the parts are those of the vector that `new` made; a run hands it back only when its steps have
+            // written all elements.
+            let elements = unsafe { Vec::from_raw_parts(output.pointer.as_ptr().cast::<T>(), spec.len(), output.capacity) };
+            value_of::<T>(&spec.dims, elements)
+        });
+        // The dims of a spec may be on the heap.
+        // SAFETY: the spec is not used again, and the output is never dropped.
+        drop(unsafe { std::ptr::read(&raw const output.spec) });
+        value
+    }
+}
+
+impl Drop for Output {
+    #[allow(clippy::cast_ptr_alignment, reason = "the pointer is that of a vector of the type")]
+    fn drop(&mut self) {
+        with_dtype!(self.spec.dtype, T => {
+            // SAFETY: the parts are those of the vector that `new` made; of its elements none is taken to be written.
+            drop(unsafe { Vec::from_raw_parts(self.pointer.as_ptr().cast::<T>(), 0, self.capacity) });
+        });
     }
 }
 

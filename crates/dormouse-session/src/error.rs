@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     UnknownOperation { name: String },
     #[error("placeholder {place} needs a feed, and the run has none; feed it: feeds![{name} => value]")]
     NotFed { name: String, place: Place },
+    #[error("a session is extended by its own graph, not by another")]
+    NotExtended,
     #[error("no variable is named {name:?}")]
     UnknownVariable { name: String },
     #[error("variable {name} is {expected}, the value {got}")]
@@ -93,6 +95,7 @@ impl Error {
             Kind::Mistakes(_)
             | Kind::Value(_)
             | Kind::Dropped { .. }
+            | Kind::NotExtended
             | Kind::Arguments { .. }
             | Kind::TooLarge { .. } => None,
         }
@@ -104,6 +107,7 @@ impl Error {
             Kind::Node { place, .. } | Kind::NotFed { place, .. } => place.source.as_ref(),
             Kind::Mistakes(mistakes) => mistakes.as_slice().first().map(dormouse_graph::Mistake::source),
             Kind::Value(_)
+            | Kind::NotExtended
             | Kind::OtherGraph { .. }
             | Kind::Dropped { .. }
             | Kind::AddedLater { .. }

@@ -1,126 +1,225 @@
-//! Executing a plan: pointers for places, kernels one after the other, and at the end results and new variables, all or
-//! nothing.
+//! Execution: one run of a plan, from feeds to values, all or nothing.
+//!
+//! One of the places of this crate that hold `unsafe` code, with `buffer` and `frame`.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use dormouse_graph::Frozen;
-use dormouse_kernels::{Args, Spec};
-use dormouse_value::{Value, with_dtype};
+use dormouse_value::Value;
 use smallvec::SmallVec;
 
-use crate::buffer::{Buffer, value_of};
-use crate::error::{Kind, Result};
+use crate::buffer::{Buffer, Output};
+use crate::error::{Error, Kind, Result};
+use crate::frame::{Failure, Frame, constant};
 use crate::lower::place;
-use crate::plan::{Location, Plan};
+use crate::plan::{COUNTER_BYTES, Location, Part, Plan};
 use crate::store::{Store, Visit};
+use crate::team::{Team, panicked, run_shared};
 
-/// Runs a plan. `feeds` are the bytes of the fed arrays, in the plan's order, row-major and of the plan's specs; the arena
-/// has at least the plan's bytes.
+/// Frames that a plan keeps.
+const FRAMES: usize = 64;
+
+/// What a run has of its session.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) graph: &'a Frozen,
+    pub(crate) store: &'a Store,
+    pub(crate) team: &'a Arc<Team>,
+}
+
+/// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs.
 ///
 /// # Errors
 /// An uninitialized variable or what a kernel says; no variable has changed then, and no random number is used up.
 pub(crate) fn execute(
-    graph: &Frozen,
-    plan: &Plan,
-    store: &Store,
+    around: Surroundings<'_>,
+    plan: &Arc<Plan>,
     feeds: &[*const u8],
     arena: &Buffer,
 ) -> Result<Vec<Value>> {
-    let mut visit = store.enter(&plan.writes);
+    let visit = around.store.enter(&plan.writes);
     if let Some(variable) = plan.reads.iter().find(|v| visit.table()[v.index()].is_none()) {
-        let name = graph.variable_name(*variable).unwrap_or("?").to_owned();
+        let name = around.graph.variable_name(*variable).unwrap_or("?").to_owned();
         return Err(Kind::Uninitialized { name }.into());
     }
-    let reserved: SmallVec<[u64; 8]> =
-        plan.draws.iter().map(|(generator, blocks)| store.reserve(*generator, *blocks)).collect();
-    let counters: SmallVec<[[u8; 16]; 8]> = reserved.iter().map(|first| u128::from(*first).to_le_bytes()).collect();
-    let places = Places { plan, visit: &visit, feeds, arena, counters: &counters };
-    let outcome = run_steps(graph, &places).and_then(|()| {
-        let results = plan.results.iter().map(|(location, spec)| places.value(*location, spec)).collect();
-        let mut buffers = Vec::with_capacity(plan.commits.len());
-        for (variable, (location, spec)) in plan.writes.iter().zip(&plan.commits) {
-            let buffer = store.spare(*variable, spec.bytes())?;
-            // SAFETY: the spare is this run's alone, has as many bytes, and overlaps no buffer that is read.
-            unsafe { std::ptr::copy_nonoverlapping(places.pointer(*location), buffer.as_ptr(), spec.bytes()) };
-            buffers.push((*variable, buffer));
-        }
-        Ok((results, buffers))
-    });
-    match outcome {
-        Ok((results, buffers)) => {
-            if !buffers.is_empty() {
-                visit.commit(buffers.into_iter());
-            }
-            Ok(results)
-        }
-        Err(error) => {
-            for ((generator, blocks), first) in plan.draws.iter().zip(&reserved) {
-                store.give_back(*generator, *first, *blocks);
-            }
-            Err(error)
+    let kept = plan.frames.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let frame = kept.unwrap_or_else(|| Arc::new(Frame::new(plan)));
+    for (i, (counter, blocks)) in plan.draws.iter().enumerate() {
+        let first = counter.fetch_add(*blocks, Ordering::Relaxed);
+        let to = arena.as_ptr().wrapping_add(plan.counters + i * COUNTER_BYTES);
+        // SAFETY: the arena is this run's, and the plan has set this place aside for the counters.
+        unsafe { to.copy_from_nonoverlapping(u128::from(first).to_le_bytes().as_ptr(), COUNTER_BYTES) };
+    }
+    let mut run = Run { around, plan, feeds, arena, visit, frame, results: SmallVec::new() };
+    let outcome = run.all();
+    let Run { visit, frame, results, .. } = run;
+    drop(visit);
+    frame.nexts.lock().unwrap_or_else(PoisonError::into_inner).fill(None);
+    if outcome.is_err() {
+        // Unless another run has drawn since.
+        for (i, (counter, blocks)) in plan.draws.iter().enumerate() {
+            let mut first = [0; COUNTER_BYTES];
+            let from = arena.as_ptr().wrapping_add(plan.counters + i * COUNTER_BYTES);
+            // SAFETY: as above; no step writes this place.
+            unsafe { first.as_mut_ptr().copy_from_nonoverlapping(from, COUNTER_BYTES) };
+            let first = u128::from_le_bytes(first) as u64;
+            let end = first.wrapping_add(*blocks);
+            let _ = counter.compare_exchange(end, first, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
+    let mut frames = plan.frames.lock().unwrap_or_else(PoisonError::into_inner);
+    if frames.len() < FRAMES {
+        frames.push(frame);
+    }
+    drop(frames);
+    outcome.map(|()| results.into_iter().map(Output::into_value).collect())
 }
 
-/// What the places of a plan are in one run.
-struct Places<'a> {
-    plan: &'a Plan,
-    visit: &'a Visit<'a>,
+struct Run<'a> {
+    around: Surroundings<'a>,
+    plan: &'a Arc<Plan>,
     feeds: &'a [*const u8],
     arena: &'a Buffer,
-    counters: &'a [[u8; 16]],
+    visit: Visit<'a>,
+    frame: Arc<Frame>,
+    results: SmallVec<[Output; 4]>,
 }
 
-impl Places<'_> {
+impl Run<'_> {
+    fn all(&mut self) -> Result<()> {
+        let plan = self.plan;
+        self.results = plan.results.iter().map(|r| Output::new(&r.spec)).collect();
+        for (i, commit) in plan.commits.iter().enumerate().filter(|(_, c)| !c.in_place) {
+            self.next(i, self.around.store.spare(commit.variable, commit.bytes)?);
+        }
+        // SAFETY: this run has the frame, and no helper is in it.
+        unsafe {
+            self.frame.set_arena(plan, self.arena);
+            self.frame.set(plan, &plan.varying, |location| self.pointer(location));
+        }
+        self.part(&plan.head, false)?;
+        self.copy_out(false);
+        let in_place = plan.commits.iter().any(|c| c.in_place) && self.visit.be_alone();
+        for (i, commit) in plan.commits.iter().enumerate().filter(|(_, c)| c.in_place) {
+            let buffer = match &self.visit.table()[commit.variable.index()] {
+                Some(buffer) if in_place => Arc::clone(buffer),
+                _ => self.around.store.spare(commit.variable, commit.bytes)?,
+            };
+            self.next(i, buffer);
+        }
+        // SAFETY: as above; the variables' own buffers are written by this run alone, as no other is about.
+        unsafe { self.frame.set(plan, &plan.varying_tail, |location| self.pointer(location)) };
+        self.part(&plan.tail, true)?;
+        self.copy_out(true);
+        self.commit();
+        Ok(())
+    }
+
+    fn next(&self, commit: usize, buffer: Arc<Buffer>) {
+        self.frame.nexts.lock().unwrap_or_else(PoisonError::into_inner)[commit] = Some(buffer);
+    }
+
     fn pointer(&self, location: Location) -> *mut u8 {
         match location {
             Location::Arena(offset) => self.arena.as_ptr().wrapping_add(offset),
             Location::Feed(i) => self.feeds[i as usize].cast_mut(),
-            Location::Constant(i) => {
-                let bytes = self.plan.constants[i as usize].as_bytes();
-                bytes.expect("constants are kept in row-major order").as_ptr().cast_mut()
-            }
+            Location::Constant(i) => constant(self.plan, i),
             Location::Variable(v) => {
-                let buffer: &Option<Arc<Buffer>> = &self.visit.table()[v.index()];
-                buffer.as_ref().expect("variables are initialized, as was checked").as_ptr()
+                let buffer = self.visit.table()[v.index()].as_ref();
+                buffer.expect("variables that are read are initialized, as was checked").as_ptr()
             }
-            Location::Counter(i) => self.counters[i as usize].as_ptr().cast_mut(),
+            Location::Next(i) => {
+                let nexts = self.frame.nexts.lock().unwrap_or_else(PoisonError::into_inner);
+                nexts[i as usize].as_ref().expect("a buffer for every commit").as_ptr()
+            }
+            Location::Result(i) => self.results[i as usize].as_ptr(),
             Location::ShapeOnly => std::ptr::NonNull::<u64>::dangling().as_ptr().cast(),
         }
     }
 
-    /// The numbers at a place, copied.
-    #[allow(clippy::cast_ptr_alignment, reason = "places are aligned to their elements")]
-    fn value(&self, location: Location, spec: &Spec) -> Value {
-        let pointer = self.pointer(location);
-        with_dtype!(spec.dtype, T => {
-            // SAFETY: the place holds the spec's elements, written by now, and is aligned to their type: arenas and
-            // variables to a cache line, feeds and constants as arrays of the type.
-            let elements = unsafe { std::slice::from_raw_parts(pointer.cast::<T>(), spec.len()) };
-            value_of::<T>(&spec.dims, elements.to_vec())
-        })
+    /// Runs the steps of a part. What is reported is the failure of the first step, in the plan's order, that fails.
+    fn part(&self, part: &Part, of_tail: bool) -> Result<()> {
+        if part.steps.is_empty() {
+            return Ok(());
+        }
+        if part.tasks.is_empty() {
+            self.in_order(part);
+        } else {
+            // SAFETY: this run has the frame, which is set; feeds, variables and results stay where they are.
+            unsafe { run_shared(self.plan, &self.frame, self.around.team, of_tail) };
+        }
+        match self.frame.take_failure() {
+            None => Ok(()),
+            Some(failure) => Err(self.failed(failure)),
+        }
     }
-}
 
-/// Runs the kernels. Instructions are in the order of their nodes, so the first failure is that of the lowest node.
-fn run_steps(graph: &Frozen, places: &Places<'_>) -> Result<()> {
-    for step in &places.plan.steps {
-        let inputs: SmallVec<[*const u8; 8]> = step.inputs.iter().map(|l| places.pointer(*l).cast_const()).collect();
-        let outputs: SmallVec<[*mut u8; 2]> = step.outputs.iter().map(|l| places.pointer(*l)).collect();
-        let args = Args {
-            inputs: &inputs,
-            outputs: &outputs,
-            shared: places.pointer(Location::Arena(step.shared)),
-            local: places.pointer(Location::Arena(places.plan.local)),
+    fn failed(&self, (step, _, error): Failure) -> Error {
+        let node = self.plan.steps[step as usize].node;
+        Kind::Node { place: place(self.around.graph, node), message: error.to_string() }.into()
+    }
+
+    /// Runs the steps one after the other, on this thread.
+    fn in_order(&self, part: &Part) {
+        let at = Cell::new(part.steps.start);
+        let run = || {
+            for i in part.steps.clone() {
+                at.set(i);
+                for (phase, &tiles) in self.plan.steps[i].kernel.phases.iter().enumerate() {
+                    for tile in 0..tiles {
+                        // SAFETY: the frame is set; steps, phases and tiles run one after the other.
+                        if let Err(error) = unsafe { self.frame.run(self.plan, i, phase, tile, 0) } {
+                            return self.frame.fail(i as u32, tile, error);
+                        }
+                    }
+                }
+            }
         };
-        for (phase, &tiles) in step.kernel.phases.iter().enumerate() {
-            for tile in 0..tiles {
-                // SAFETY: the plan compiled the kernel for these specs and gave each live value a place of its own;
-                // phases and tiles run one after the other.
-                let outcome = unsafe { step.kernel.body.run(&args, phase, tile) };
-                outcome.map_err(|e| Kind::Node { place: place(graph, step.node), message: e.to_string() })?;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            self.frame.fail(at.get() as u32, 0, panicked(&*panic));
+        }
+    }
+
+    /// Copies what the steps did not write to its last place: results, and what variables will hold.
+    fn copy_out(&self, of_tail: bool) {
+        for (i, result) in self.plan.results.iter().enumerate().filter(|(_, r)| r.of_tail == of_tail) {
+            if result.from != Location::Result(i as u32) {
+                let (from, to) = (self.pointer(result.from), self.results[i].as_ptr());
+                // SAFETY: both hold as many bytes, written by now; the output is this run's alone.
+                unsafe { to.copy_from_nonoverlapping(from, result.spec.bytes()) };
+            }
+        }
+        for (i, commit) in self.plan.commits.iter().enumerate() {
+            if let Some((from, later)) = commit.copied
+                && later == of_tail
+            {
+                let (from, to) = (self.pointer(from), self.pointer(Location::Next(i as u32)));
+                // SAFETY: as above; the spare is this run's alone.
+                unsafe { to.copy_from_nonoverlapping(from, commit.bytes) };
             }
         }
     }
-    Ok(())
+
+    fn commit(&mut self) {
+        let mut nexts = self.frame.nexts.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.visit.table();
+        let in_place =
+            |variable: usize, next: &Arc<Buffer>| table[variable].as_ref().is_some_and(|b| Arc::ptr_eq(b, next));
+        let mut swapped = false;
+        for (commit, next) in self.plan.commits.iter().zip(nexts.iter_mut()) {
+            let own = next.as_ref().is_some_and(|next| in_place(commit.variable.index(), next));
+            if own {
+                *next = None;
+            }
+            swapped |= !own;
+        }
+        if swapped {
+            let buffers =
+                self.plan.commits.iter().zip(nexts.iter_mut()).filter_map(|(c, n)| Some((c.variable, n.take()?)));
+            self.visit.commit(buffers);
+        }
+    }
 }

@@ -3,24 +3,37 @@
 mod cse;
 mod dead;
 mod fold;
+mod fuse;
+mod simplify;
 
 use dormouse_kernels::Spec;
 use dormouse_value::Op;
 use smallvec::SmallVec;
 
+use crate::options::Optimize;
 use crate::program::{Action, Instruction, Program, ValueId};
 
-/// A pass: its name and what it does.
-type Pass = (&'static str, fn(&mut Program));
+/// A pass: its name, what it does, and the least that must be allowed for it to be run.
+type Pass = (&'static str, fn(&mut Program), Optimize);
 
-/// Every pass by name, in order: folding leaves equal constants, which merging finds; only what is still read stays.
-const PASSES: &[Pass] = &[("fold", fold::fold), ("cse", cse::cse), ("dead", dead::dead)];
+/// Every pass by name, in order. Folding leaves constants that simplifying looks for; both leave equal instructions,
+/// which merging finds; what then is not read goes, so that fusing sees who truly reads what.
+const PASSES: &[Pass] = &[
+    ("fold", fold::fold, Optimize::Exact),
+    ("simplify", simplify::simplify, Optimize::Exact),
+    ("round", simplify::round, Optimize::Full),
+    ("cse", cse::cse, Optimize::Exact),
+    ("dead", dead::dead, Optimize::Exact),
+    ("fuse", fuse::fuse, Optimize::Exact),
+];
 
-/// Runs every pass.
-pub(crate) fn optimize(program: &mut Program) {
-    for (name, pass) in PASSES {
-        pass(program);
-        debug_assert_eq!(program.verify(), Ok(()), "after {name}");
+/// Runs the passes that are allowed.
+pub(crate) fn optimize(program: &mut Program, allowed: Optimize) {
+    for (name, pass, least) in PASSES {
+        if *least <= allowed {
+            pass(program);
+            debug_assert_eq!(program.verify(), Ok(()), "after {name}");
+        }
     }
 }
 
@@ -33,7 +46,7 @@ fn identity(program: &Program) -> Vec<ValueId> {
 fn op_of(instruction: &Instruction) -> Option<&Op> {
     match &instruction.action {
         Action::Op(op) => Some(op),
-        Action::Random { .. } => None,
+        Action::Loop(_) | Action::Random { .. } => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! of its data, and effects are what it begins with (feeds, variables) and what it ends in (results, commits).
 
 use dormouse_graph::{NodeId, Seeds, VariableId};
-use dormouse_kernels::Spec;
+use dormouse_kernels::{Loop, Spec};
 use dormouse_value::{Distribution, Op, Value};
 use smallvec::SmallVec;
 
@@ -41,8 +41,20 @@ pub(crate) struct ValueInfo {
 pub(crate) enum Action {
     /// Mathematics.
     Op(Op),
+    /// Element-wise operations of which one loop computes all; its inputs are the operands.
+    Loop(Box<Loop>),
     /// A draw; `generator` is the place of the node's counter in the session.
     Random { distribution: Distribution, seeds: Seeds, generator: usize },
+}
+
+impl Action {
+    /// Whether operand `index` gives its shape only.
+    pub(crate) fn shape_only(&self, index: usize) -> bool {
+        match self {
+            Action::Op(op) => op.shape_only(index),
+            Action::Loop(_) | Action::Random { .. } => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +64,13 @@ pub(crate) struct Instruction {
     pub(crate) results: SmallVec<[ValueId; 1]>,
     /// The node it is of.
     pub(crate) node: NodeId,
+}
+
+impl Instruction {
+    /// The operands whose numbers it reads.
+    pub(crate) fn read(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.operands.iter().enumerate().filter(|(i, _)| !self.action.shape_only(*i)).map(|(_, o)| *o)
+    }
 }
 
 /// Instructions in an order that their data allows.
@@ -146,16 +165,8 @@ impl Program {
             written[i] = matches!(value.origin, Origin::Feed(_) | Origin::Constant(_) | Origin::Variable(_));
         }
         for (i, instruction) in self.instructions.iter().enumerate() {
-            if let Some(operand) = instruction.operands.iter().find(|o| !written[self.root(**o).index()]) {
-                let shape_only = match &instruction.action {
-                    Action::Op(op) => {
-                        instruction.operands.iter().enumerate().all(|(k, o)| o != operand || op.shape_only(k))
-                    }
-                    Action::Random { .. } => false,
-                };
-                if !shape_only {
-                    return Err(format!("instruction {i} reads value {} before it is written", operand.0));
-                }
+            if let Some(operand) = instruction.read().find(|o| !written[self.root(*o).index()]) {
+                return Err(format!("instruction {i} reads value {} before it is written", operand.0));
             }
             for result in &instruction.results {
                 if self.value(*result).origin != Origin::Computed

@@ -1,27 +1,34 @@
 //! Sessions: the one mutable thing. A session holds a frozen graph, its variables and the plans of what was asked.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dormouse_graph::{Frozen, Graph, GraphId, NodeId, NodeKind, Output};
+use dormouse_graph::{Frozen, Graph, GraphId, NodeId, NodeKind, OperationId, Output, TensorId};
 use dormouse_kernels::Spec;
 use dormouse_value::Value;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
 use crate::error::{Kind, Result};
-use crate::execute::execute;
-use crate::feed::{Arguments, Feed, FeedKeys, Feeds, IntoFeeds};
+use crate::execute::{Surroundings, execute};
+use crate::feed::{Arguments, Feed, FeedKeys, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Target};
 use crate::lower::{Request, lower, place};
+use crate::options::SessionOptions;
 use crate::passes;
 use crate::plan::Plan;
 use crate::store::Store;
+use crate::team::Team;
 
-/// Plans that a session keeps; of more, the oldest goes.
+/// Plans that a session keeps; of more, one goes that was not asked for of late.
 const PLANS: usize = 64;
-/// Arenas that a session keeps between runs.
-const ARENAS: usize = 4;
+/// Plans that a thread finds without asking others.
+const LAST: usize = 4;
+/// Bytes of arenas that a session keeps between runs; one it keeps in any case.
+const ARENA_BYTES: usize = 1 << 30;
 
 /// Runs a graph, as it was when the session was made. Runs take `&self`, from any number of threads.
 #[derive(Debug)]
@@ -31,10 +38,15 @@ pub struct Session {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// Tells the plans of one session from another's.
+    number: u64,
+    options: SessionOptions,
     pub(crate) graph: Frozen,
+    /// The place of each random node's counter.
     pub(crate) generators: FxHashMap<NodeId, usize>,
-    pub(crate) store: Store,
-    plans: Mutex<VecDeque<(Request, Arc<Plan>)>>,
+    pub(crate) store: Arc<Store>,
+    team: Arc<Team>,
+    plans: Mutex<VecDeque<Arc<Plan>>>,
     arenas: Mutex<Vec<Buffer>>,
 }
 
@@ -47,20 +59,41 @@ pub struct Step<L> {
     layout: L,
 }
 
+thread_local! {
+    /// The plans that this thread ran last, with their sessions' numbers.
+    static PLANS_OF_THREAD: RefCell<Vec<(u64, Weak<Plan>)>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Session {
     /// A session of a graph. Its variables have no values until their initializers run.
     ///
     /// # Errors
     /// Every mistake that building recorded.
     pub fn new(graph: &Graph) -> Result<Session> {
+        Session::with_options(graph, SessionOptions::default())
+    }
+
+    /// A session that runs as the options say.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_options(graph: &Graph, options: SessionOptions) -> Result<Session> {
+        let (graph, store) = (graph.freeze()?, Arc::new(Store::new()));
+        Ok(Session { inner: Arc::new(Inner::new(graph, store, Team::of(options.threads), options)) })
+    }
+
+    /// Takes in what was built since. Variables, counters and prepared steps stay.
+    ///
+    /// # Errors
+    /// Every mistake that building recorded, and when the graph is another one. The session stays as it was.
+    pub fn extend(&mut self, graph: &Graph) -> Result<()> {
         let graph = graph.freeze()?;
-        let random = graph.nodes().iter().enumerate().filter(|(_, n)| matches!(n.kind, NodeKind::Random { .. }));
-        let generators: FxHashMap<NodeId, usize> =
-            random.enumerate().map(|(place, (node, _))| (NodeId(node as u32), place)).collect();
-        let store = Store::new(graph.variables().len(), generators.len());
-        let inner =
-            Inner { graph, generators, store, plans: Mutex::new(VecDeque::new()), arenas: Mutex::new(Vec::new()) };
-        Ok(Session { inner: Arc::new(inner) })
+        if graph.id() != self.inner.graph.id() {
+            return Err(Kind::NotExtended.into());
+        }
+        let (store, team) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.team));
+        self.inner = Arc::new(Inner::new(graph, store, team, self.inner.options));
+        Ok(())
     }
 
     /// Runs what the fetches need, and gives their values in the shape they were asked for.
@@ -71,7 +104,7 @@ impl Session {
     pub fn run<'a, F: Fetches>(&self, fetches: F, feeds: impl IntoFeeds<'a>) -> Result<F::Output> {
         let mut targets = Vec::new();
         let layout = fetches.resolve(&mut targets);
-        let values = self.inner.run(&targets, feeds.into_feeds())?;
+        let values = self.inner.run(&targets, feeds.into_feeds().0.into_iter())?;
         Ok(layout.assemble(&mut values.into_iter()))
     }
 
@@ -82,9 +115,9 @@ impl Session {
     pub fn prepare<F: Fetches>(&self, fetches: F, inputs: impl FeedKeys) -> Result<Step<F::Layout>> {
         let mut targets = Vec::new();
         let layout = fetches.resolve(&mut targets);
-        let keys = inputs.keys();
-        for target in targets.iter().chain(&keys) {
-            self.inner.resolve(target)?;
+        let mut keys = inputs.keys();
+        for target in targets.iter_mut().chain(&mut keys) {
+            *target = self.inner.resolve(target)?.into_target(self.inner.graph.id());
         }
         Ok(Step { inner: Arc::clone(&self.inner), fetches: targets, keys, layout })
     }
@@ -101,8 +134,7 @@ impl<L: Layout> Step<L> {
         if values.len() != self.keys.len() {
             return Err(Kind::Arguments { expected: self.keys.len(), got: values.len() }.into());
         }
-        let feeds = Feeds(self.keys.iter().cloned().zip(values).collect());
-        let values = self.inner.run(&self.fetches, feeds)?;
+        let values = self.inner.run(&self.fetches, self.keys.iter().cloned().zip(values))?;
         Ok(self.layout.assemble(&mut values.into_iter()))
     }
 }
@@ -113,7 +145,34 @@ enum Resolved {
     Operation(NodeId),
 }
 
+impl Resolved {
+    fn into_target(self, graph: GraphId) -> Target {
+        match self {
+            Resolved::Tensor(output) => Target::Tensor(TensorId { graph, output }),
+            Resolved::Operation(node) => Target::Operation(OperationId { graph, node }),
+        }
+    }
+}
+
 impl Inner {
+    fn new(graph: Frozen, store: Arc<Store>, team: Arc<Team>, options: SessionOptions) -> Inner {
+        static SESSIONS: AtomicU64 = AtomicU64::new(0);
+        let random = graph.nodes().iter().enumerate().filter(|(_, n)| matches!(n.kind, NodeKind::Random { .. }));
+        let generators: FxHashMap<NodeId, usize> =
+            random.enumerate().map(|(place, (node, _))| (NodeId(node as u32), place)).collect();
+        store.grow(graph.variables().len(), generators.len());
+        Inner {
+            number: SESSIONS.fetch_add(1, Ordering::Relaxed),
+            options,
+            graph,
+            generators,
+            store,
+            team,
+            plans: Mutex::new(VecDeque::new()),
+            arenas: Mutex::new(Vec::new()),
+        }
+    }
+
     fn check(&self, what: &'static str, graph: GraphId, node: NodeId) -> Result<()> {
         if graph != self.graph.id() {
             return Err(Kind::OtherGraph { what, name: format!("number {}", node.0) }.into());
@@ -152,7 +211,7 @@ impl Inner {
         }
     }
 
-    fn run(&self, fetches: &[Target], feeds: Feeds<'_>) -> Result<Vec<Value>> {
+    fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Vec<Value>> {
         let mut request = Request::default();
         for target in fetches {
             match self.resolve(target)? {
@@ -160,8 +219,8 @@ impl Inner {
                 Resolved::Operation(node) => request.targets.push(node),
             }
         }
-        let mut fed = Vec::with_capacity(feeds.0.len());
-        for (target, feed) in feeds.0 {
+        let mut fed = SmallVec::<[Fed<'_>; 4]>::new();
+        for (target, feed) in feeds {
             let output = match self.resolve(&target)? {
                 Resolved::Tensor(output) => output,
                 Resolved::Operation(node) => {
@@ -183,13 +242,11 @@ impl Inner {
             fed.push(feed);
         }
         let plan = self.plan(request)?;
-        let pointers: Vec<*const u8> = fed.iter().map(Fed::as_ptr).collect();
+        let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
         let arena = self.arena(plan.arena)?;
-        let outcome = execute(&self.graph, &plan, &self.store, &pointers, &arena);
-        let mut arenas = self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
-        if arenas.len() < ARENAS {
-            arenas.push(arena);
-        }
+        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
+        let outcome = execute(around, &plan, &pointers, &arena);
+        self.keep(arena);
         outcome
     }
 
@@ -223,31 +280,65 @@ impl Inner {
         Ok(feed)
     }
 
+    /// The plan of a request: this thread's, the session's, or a new one.
     fn plan(&self, request: Request) -> Result<Arc<Plan>> {
-        let find = |plans: &VecDeque<(Request, Arc<Plan>)>| {
-            plans.iter().find(|(r, _)| *r == request).map(|(_, plan)| Arc::clone(plan))
-        };
-        if let Some(plan) = find(&self.plans.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let mine = PLANS_OF_THREAD.with_borrow(|plans| {
+            let mut mine = plans.iter().filter(|(session, _)| *session == self.number);
+            mine.find_map(|(_, plan)| plan.upgrade().filter(|p| p.request == request))
+        });
+        if let Some(plan) = mine {
+            if !plan.recent.load(Ordering::Relaxed) {
+                plan.recent.store(true, Ordering::Relaxed);
+            }
             return Ok(plan);
         }
-        let mut program = lower(&self.graph, &request, &self.generators)?;
-        passes::optimize(&mut program);
-        let plan = Arc::new(Plan::new(&self.graph, program)?);
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() == PLANS {
-            plans.pop_front();
-        }
-        plans.push_back((request, Arc::clone(&plan)));
+        let plan = self.shared_plan(request)?;
+        plan.recent.store(true, Ordering::Relaxed);
+        PLANS_OF_THREAD.with_borrow_mut(|plans| {
+            plans.truncate(LAST - 1);
+            plans.insert(0, (self.number, Arc::downgrade(&plan)));
+        });
         Ok(plan)
     }
 
+    fn shared_plan(&self, request: Request) -> Result<Arc<Plan>> {
+        let find = |plans: &VecDeque<Arc<Plan>>| plans.iter().find(|plan| plan.request == request).map(Arc::clone);
+        let plans = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = find(&plans()) {
+            return Ok(plan);
+        }
+        let mut program = lower(&self.graph, &request, &self.generators)?;
+        passes::optimize(&mut program, self.options.optimize);
+        let counter = |generator: usize| self.store.counter(generator);
+        let plan = Arc::new(Plan::new(&self.graph, request, program, self.team.threads(), counter)?);
+        let mut plans = plans();
+        while plans.len() >= PLANS {
+            match plans.pop_front() {
+                Some(plan) if plan.recent.swap(false, Ordering::Relaxed) => plans.push_back(plan),
+                Some(_) | None => {}
+            }
+        }
+        plans.push_back(Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// An arena of so many bytes: of those kept, the smallest that is large enough.
     fn arena(&self, bytes: usize) -> Result<Buffer> {
         let mut arenas = self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(i) = arenas.iter().position(|a| a.len() >= bytes) {
+        let fitting = arenas.iter().enumerate().filter(|(_, a)| a.len() >= bytes);
+        if let Some((i, _)) = fitting.min_by_key(|(_, a)| a.len()) {
             return Ok(arenas.swap_remove(i));
         }
         drop(arenas);
         Buffer::new(bytes)
+    }
+
+    fn keep(&self, arena: Buffer) {
+        let mut arenas = self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = arenas.iter().map(Buffer::len).sum();
+        if arenas.is_empty() || kept + arena.len() <= ARENA_BYTES {
+            arenas.push(arena);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dormouse_graph::{Frozen, NodeKind, VariableId};
 use dormouse_kernels::Spec;
@@ -42,7 +43,9 @@ impl Session {
             }
         }
         let counters = (inner.generators.iter())
-            .filter_map(|(node, place)| Some((inner.graph.node(*node)?.name.to_string(), inner.store.counter(*place))))
+            .filter_map(|(node, place)| {
+                Some((inner.graph.node(*node)?.name.to_string(), inner.store.counter(*place).load(Ordering::Relaxed)))
+            })
             .collect();
         Snapshot { variables, counters }
     }
@@ -79,7 +82,7 @@ impl Session {
         let mut visit = inner.store.enter(&ids);
         visit.commit(buffers.into_iter());
         for (place, counter) in counters {
-            inner.store.set_counter(place, counter);
+            inner.store.counter(place).store(counter, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Dead code: instructions whose results nobody reads go.
 
-use crate::program::{Action, Program, ValueId};
+use crate::program::{Program, ValueId};
 
 pub(super) fn dead(program: &mut Program) {
     let mut live = vec![false; program.values.len()];
@@ -13,14 +13,8 @@ pub(super) fn dead(program: &mut Program) {
         if !instruction.results.iter().any(|r| live[r.index()]) {
             continue;
         }
-        for (i, operand) in instruction.operands.iter().enumerate() {
-            let shape_only = match &instruction.action {
-                Action::Op(op) => op.shape_only(i),
-                Action::Random { .. } => false,
-            };
-            if !shape_only {
-                live[program.root(*operand).index()] = true;
-            }
+        for operand in instruction.read() {
+            live[program.root(operand).index()] = true;
         }
         kept.push(instruction);
     }

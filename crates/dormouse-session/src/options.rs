@@ -1,0 +1,23 @@
+//! What a session may be told when it is made.
+
+/// What the compiler may do to a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Optimize {
+    /// Nothing: every node of the graph that is needed is run by a kernel of its own.
+    None,
+    /// What keeps every bit of what [`Optimize::None`] computes.
+    Exact,
+    /// What may change rounding, but never meaning.
+    #[default]
+    Full,
+}
+
+/// How a session runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SessionOptions {
+    /// Threads that a run may use, the caller's among them; `None` is one for each core. The results' bits do not
+    /// depend on it.
+    pub threads: Option<usize>,
+    /// What the compiler may do.
+    pub optimize: Optimize,
+}

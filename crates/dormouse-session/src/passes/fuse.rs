@@ -1,0 +1,269 @@
+//! Fusion: element-wise instructions of one shape that feed each other become one loop, so that what lies between them
+//! never reaches memory. The bits stay those of the instructions one by one.
+//!
+//! Clusters grow from the first instruction to the last. Two join when one feeds the other, they have the same shape,
+//! and no path leads out of their union and back in, for then neither could be run first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use dormouse_kernels::{Loop, Step, fusible};
+use dormouse_value::{BinaryOp, Dims, Op, UnaryOp};
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
+
+use crate::passes::op_of;
+use crate::program::{Action, Instruction, Program, ValueId};
+
+/// Steps of a loop: more would not keep their registers in the first-level cache.
+const STEPS: usize = 64;
+/// Operands of a loop.
+const INPUTS: usize = 24;
+/// How far a search for a way around goes before the clusters are left apart.
+const SEARCHED: usize = 256;
+
+pub(super) fn fuse(program: &mut Program) {
+    let clusters = Clusters::of(program);
+    let loops = clusters.loops();
+    if loops.is_empty() {
+        return;
+    }
+    let Some(order) = clusters.order(program) else { return };
+    let used = used_elsewhere(program, &clusters);
+    let mut instructions = Vec::with_capacity(order.len());
+    for head in order {
+        let members = &clusters.members[head as usize];
+        instructions.push(match members.as_slice() {
+            [only] => program.instructions[*only as usize].clone(),
+            members => join(program, members, &used),
+        });
+    }
+    program.instructions = instructions;
+}
+
+/// Whether an instruction may be part of a loop: it is element-wise, or a broadcast, and cannot fail.
+fn joins(program: &Program, instruction: &Instruction) -> bool {
+    let Some(op) = op_of(instruction) else { return false };
+    let &[result] = instruction.results.as_slice() else { return false };
+    let spec = program.spec(result);
+    let may_fail = matches!(
+        op,
+        Op::Binary(BinaryOp::FloorDiv | BinaryOp::FloorMod | BinaryOp::Pow | BinaryOp::Div)
+            | Op::Unary(UnaryOp::Reciprocal)
+    );
+    let fails = may_fail && !spec.dtype.is_float();
+    (fusible(op) || is_broadcast(op)) && !fails && !spec.is_empty()
+}
+
+fn is_broadcast(op: &Op) -> bool {
+    matches!(op, Op::BroadcastTo { .. } | Op::BroadcastLike)
+}
+
+/// Which instructions belong together. Each cluster is known by one of them, its head.
+struct Clusters {
+    heads: Vec<u32>,
+    /// Of a head, its cluster in order; of the others, nothing.
+    members: Vec<Vec<u32>>,
+    /// The instruction that computes each value.
+    producers: FxHashMap<ValueId, u32>,
+}
+
+impl Clusters {
+    fn of(program: &Program) -> Clusters {
+        let count = program.instructions.len() as u32;
+        let mut clusters = Clusters {
+            heads: (0..count).collect(),
+            members: (0..count).map(|i| vec![i]).collect(),
+            producers: FxHashMap::default(),
+        };
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            for result in &instruction.results {
+                clusters.producers.insert(*result, i as u32);
+            }
+        }
+        let joining: Vec<bool> = program.instructions.iter().map(|i| joins(program, i)).collect();
+        for (i, instruction) in program.instructions.iter().enumerate().filter(|(i, _)| joining[*i]) {
+            let dims = &program.spec(instruction.results[0]).dims;
+            for operand in instruction.read() {
+                let Some(&producer) = clusters.producers.get(&operand) else { continue };
+                if joining[producer as usize] && program.spec(operand).dims == *dims {
+                    clusters.try_join(program, producer, i as u32);
+                }
+            }
+        }
+        clusters
+    }
+
+    fn head(&self, instruction: u32) -> u32 {
+        self.heads[instruction as usize]
+    }
+
+    /// The instruction that computes a value, or what it is an alias of.
+    fn producer(&self, program: &Program, value: ValueId) -> Option<u32> {
+        self.producers.get(&program.root(value)).copied()
+    }
+
+    fn try_join(&mut self, program: &Program, a: u32, b: u32) {
+        let (a, b) = (self.head(a), self.head(b));
+        if a == b || !self.may_join(program, a, b) {
+            return;
+        }
+        let (keep, give) =
+            if self.members[a as usize].len() >= self.members[b as usize].len() { (a, b) } else { (b, a) };
+        let given = std::mem::take(&mut self.members[give as usize]);
+        for member in &given {
+            self.heads[*member as usize] = keep;
+        }
+        let members = &mut self.members[keep as usize];
+        members.extend(given);
+        members.sort_unstable();
+    }
+
+    fn may_join(&self, program: &Program, a: u32, b: u32) -> bool {
+        let (left, right) = (&self.members[a as usize], &self.members[b as usize]);
+        if left.len() + right.len() > STEPS {
+            return false;
+        }
+        let union = |head: u32| head == a || head == b;
+        let first = left[0].min(right[0]);
+        let mut seen = FxHashSet::default();
+        let mut stack = SmallVec::<[u32; 32]>::new();
+        let mut inputs = FxHashSet::default();
+        for &member in left.iter().chain(right) {
+            for operand in program.instructions[member as usize].read() {
+                let Some(producer) = self.producer(program, operand) else {
+                    inputs.insert(operand);
+                    continue;
+                };
+                let head = self.head(producer);
+                if !union(head) {
+                    inputs.insert(operand);
+                    if seen.insert(head) {
+                        stack.push(head);
+                    }
+                } else if !self.producers.contains_key(&operand) {
+                    // Another shape of a member's result: it has to be in memory before the loop.
+                    return false;
+                }
+            }
+        }
+        if inputs.len() > INPUTS {
+            return false;
+        }
+        // A way back into the union goes through clusters that end after its first instruction.
+        while let Some(head) = stack.pop() {
+            let members = &self.members[head as usize];
+            if members.last().is_none_or(|last| *last < first) {
+                continue;
+            }
+            for &member in members {
+                for operand in program.instructions[member as usize].read() {
+                    let Some(producer) = self.producer(program, operand) else { continue };
+                    let next = self.head(producer);
+                    if union(next) {
+                        return false;
+                    }
+                    if next != head && seen.insert(next) {
+                        stack.push(next);
+                    }
+                }
+            }
+            if seen.len() > SEARCHED {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The heads of the clusters of more than one instruction.
+    fn loops(&self) -> Vec<u32> {
+        (0..self.members.len() as u32).filter(|i| self.members[*i as usize].len() > 1).collect()
+    }
+
+    /// The heads in an order that the data allows, each as soon as the place of its last member.
+    fn order(&self, program: &Program) -> Option<Vec<u32>> {
+        let mut waits = vec![0_u32; self.members.len()];
+        let mut followers = vec![SmallVec::<[u32; 4]>::new(); self.members.len()];
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            let head = self.head(i as u32);
+            for operand in instruction.read() {
+                if let Some(producer) = self.producer(program, operand) {
+                    let before = self.head(producer);
+                    if before != head {
+                        followers[before as usize].push(head);
+                        waits[head as usize] += 1;
+                    }
+                }
+            }
+        }
+        let heads: Vec<u32> =
+            (0..self.members.len() as u32).filter(|i| !self.members[*i as usize].is_empty()).collect();
+        let place = |head: u32| Reverse((self.members[head as usize].last().copied(), head));
+        let mut ready: BinaryHeap<_> = heads.iter().copied().filter(|h| waits[*h as usize] == 0).map(place).collect();
+        let mut order = Vec::with_capacity(heads.len());
+        while let Some(Reverse((_, head))) = ready.pop() {
+            order.push(head);
+            for &next in &followers[head as usize] {
+                waits[next as usize] -= 1;
+                if waits[next as usize] == 0 {
+                    ready.push(place(next));
+                }
+            }
+        }
+        debug_assert_eq!(order.len(), heads.len(), "clusters wait for each other");
+        (order.len() == heads.len()).then_some(order)
+    }
+}
+
+/// The values that are read outside of the cluster that computes them.
+fn used_elsewhere(program: &Program, clusters: &Clusters) -> FxHashSet<ValueId> {
+    let mut used: FxHashSet<ValueId> = program.ends().map(|v| program.root(v)).collect();
+    for (i, instruction) in program.instructions.iter().enumerate() {
+        let head = clusters.head(i as u32);
+        for operand in instruction.read() {
+            if clusters.producer(program, operand).is_some_and(|p| clusters.head(p) != head) {
+                used.insert(program.root(operand));
+            }
+        }
+    }
+    used
+}
+
+/// One instruction of several, in order.
+fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instruction {
+    let instructions = || members.iter().map(|m| &program.instructions[*m as usize]);
+    let mut dims = Dims::new();
+    let mut places = FxHashMap::<ValueId, usize>::default();
+    let mut operands = SmallVec::<[ValueId; 3]>::new();
+    let computed: FxHashSet<ValueId> = instructions().flat_map(|i| i.results.iter().copied()).collect();
+    for operand in instructions().flat_map(Instruction::read).filter(|o| !computed.contains(o)) {
+        places.entry(operand).or_insert_with(|| {
+            operands.push(operand);
+            operands.len() - 1
+        });
+    }
+    let mut steps = Vec::with_capacity(members.len());
+    let mut results = SmallVec::<[ValueId; 1]>::new();
+    let mut outputs = Vec::new();
+    for instruction in instructions() {
+        let result = instruction.results[0];
+        dims.clone_from(&program.spec(result).dims);
+        let taken: SmallVec<[usize; 3]> = instruction.read().map(|o| places[&o]).collect();
+        let place = match op_of(instruction) {
+            Some(op) if !is_broadcast(op) => {
+                steps.push(Step { op: op.clone(), operands: taken, dtype: program.spec(result).dtype });
+                operands.len() + steps.len() - 1
+            }
+            // What a loop reads is broadcast to its shape anyway.
+            Some(_) | None => taken[0],
+        };
+        places.insert(result, place);
+        if used.contains(&result) {
+            results.push(result);
+            outputs.push(place);
+        }
+    }
+    let inputs = operands.iter().map(|o| program.spec(*o).clone()).collect();
+    let node = instructions().map(|i| i.node).max().unwrap_or(program.instructions[members[0] as usize].node);
+    Instruction { action: Action::Loop(Box::new(Loop { dims, inputs, steps, outputs })), operands, results, node }
+}

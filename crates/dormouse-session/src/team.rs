@@ -1,0 +1,247 @@
+//! The team: the caller of a run and its helpers, jobs of a rayon pool that nobody waits for to start. Each takes tasks
+//! and tiles from the frame's queue until none is left.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use dormouse_kernels::KernelError;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::frame::{Frame, pause};
+use crate::plan::{Part, Plan};
+
+/// How long a helper looks for work before it goes.
+const PATIENCE: Duration = Duration::from_micros(50);
+
+/// Threads for runs.
+#[derive(Debug)]
+pub(crate) struct Team {
+    threads: usize,
+    pool: OnceLock<Option<ThreadPool>>,
+}
+
+impl Team {
+    /// Threads for a session that wants so many; sessions that leave it open share one team.
+    pub(crate) fn of(threads: Option<usize>) -> Arc<Team> {
+        static SHARED: OnceLock<Arc<Team>> = OnceLock::new();
+        let team = |threads: usize| Arc::new(Team { threads: threads.clamp(1, 1024), pool: OnceLock::new() });
+        if let Some(threads) = threads {
+            return team(threads);
+        }
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Arc::clone(SHARED.get_or_init(|| team(cores())))
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The helpers, started when first needed; none where the system has no threads to give.
+    fn pool(&self) -> Option<&ThreadPool> {
+        let build = || {
+            let name = |i| format!("dormouse-{i}");
+            ThreadPoolBuilder::new().num_threads(self.threads - 1).thread_name(name).build().ok()
+        };
+        self.pool.get_or_init(build).as_ref()
+    }
+}
+
+/// One run of a part of a plan, as a member of its team sees it.
+#[derive(Clone)]
+struct Run {
+    plan: Arc<Plan>,
+    frame: Arc<Frame>,
+    team: Arc<Team>,
+    /// The number of the door's opening.
+    number: u32,
+    of_tail: bool,
+}
+
+/// Runs a part on the team. What fails is in the frame then.
+///
+/// # Safety
+/// The frame was set for the plan, this run has it, and places outside of the arena stay as they are until it returns.
+pub(crate) unsafe fn run_shared(plan: &Arc<Plan>, frame: &Arc<Frame>, team: &Arc<Team>, of_tail: bool) {
+    let part = part(plan, of_tail);
+    if part.tasks.is_empty() {
+        return;
+    }
+    frame.rewind(plan, part);
+    frame.invited.store(0, Ordering::Relaxed);
+    let number = frame.door.open();
+    let run = Run { plan: Arc::clone(plan), frame: Arc::clone(frame), team: Arc::clone(team), number, of_tail };
+    run.invite();
+    run.work(0, None);
+    frame.door.close();
+}
+
+fn part(plan: &Plan, of_tail: bool) -> &Part {
+    if of_tail { &plan.tail } else { &plan.head }
+}
+
+impl Run {
+    /// Asks as many helpers to come as there may be and there is work for.
+    fn invite(&self) {
+        let limit = self.plan.threads as u32 - 1;
+        loop {
+            let more = |invited: u32| (invited < limit).then_some(invited + 1);
+            if !self.has_work_for_others()
+                || self.frame.invited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err()
+            {
+                return;
+            }
+            let Some(pool) = self.team.pool() else { return };
+            let run = self.clone();
+            pool.spawn(move || run.help());
+        }
+    }
+
+    /// Whether the queue has more than its owner will take at once.
+    fn has_work_for_others(&self) -> bool {
+        let queue = self.frame.queue();
+        let invited = self.frame.invited.load(Ordering::Relaxed) as usize;
+        let tasks = &part(&self.plan, self.of_tail).tasks;
+        let shared = queue.ready.peek().is_some_and(|(_, task)| tasks[*task as usize].shared);
+        queue.ready.len() > 1 + invited || shared
+    }
+
+    fn help(self) {
+        if !self.frame.door.pass(self.number) {
+            return;
+        }
+        let seat = self.frame.queue().seats.pop();
+        if let Some(seat) = seat {
+            self.work(seat, Some(PATIENCE));
+            self.frame.queue().seats.push(seat);
+        }
+        self.frame.invited.fetch_sub(1, Ordering::Relaxed);
+        self.frame.door.leave();
+    }
+
+    /// Takes tasks until none is left, or none has come for as long as the worker's patience lasts.
+    fn work(&self, worker: usize, patience: Option<Duration>) {
+        let frame = &*self.frame;
+        let tasks = &part(&self.plan, self.of_tail).tasks;
+        let mut spins = 0;
+        let mut idle_since = None;
+        loop {
+            let next = {
+                let mut queue = frame.queue();
+                let next = queue.ready.peek().map(|(_, task)| *task);
+                if let Some(task) = next
+                    && !tasks[task as usize].shared
+                {
+                    queue.ready.pop();
+                }
+                next
+            };
+            match next {
+                Some(task) => {
+                    idle_since = None;
+                    if tasks[task as usize].shared {
+                        self.tiles(task, worker);
+                    } else {
+                        self.whole(task, worker);
+                    }
+                }
+                None if frame.remaining.load(Ordering::Acquire) == 0 => return,
+                None => {
+                    if let Some(patience) = patience {
+                        let since = *idle_since.get_or_insert_with(Instant::now);
+                        if spins % 16 == 0 && since.elapsed() > patience {
+                            return;
+                        }
+                    }
+                    pause(&mut spins);
+                }
+            }
+        }
+    }
+
+    /// Runs all steps of a task that one worker has.
+    fn whole(&self, task: u32, worker: usize) {
+        for &step in &part(&self.plan, self.of_tail).tasks[task as usize].steps {
+            for (phase, &tiles) in self.plan.steps[step as usize].kernel.phases.iter().enumerate() {
+                for tile in 0..tiles {
+                    self.tile(step, phase, tile, worker);
+                }
+            }
+        }
+        self.over(task);
+    }
+
+    /// Runs tiles of a shared task for as long as there are some.
+    fn tiles(&self, task: u32, worker: usize) {
+        let progress = &self.frame.progress[task as usize];
+        let step = part(&self.plan, self.of_tail).tasks[task as usize].steps[0];
+        let phases = &self.plan.steps[step as usize].kernel.phases;
+        loop {
+            let claim = progress.claims.fetch_add(1, Ordering::AcqRel);
+            let (phase, tile) = ((claim >> 32) as usize, (claim & u64::from(u32::MAX)) as usize);
+            let tiles = phases.get(phase).copied().unwrap_or(0);
+            if tile + 1 >= tiles {
+                // The last tile is taken: the task is not for others any more, until its next phase.
+                let mut queue = self.frame.queue();
+                if queue.ready.peek().is_some_and(|(_, first)| *first == task)
+                    && progress.claims.load(Ordering::Acquire) >> 32 == claim >> 32
+                {
+                    queue.ready.pop();
+                }
+            }
+            if tile >= tiles {
+                return;
+            }
+            self.tile(step, phase, tile, worker);
+            if progress.pending.fetch_sub(1, Ordering::AcqRel) > 1 {
+                continue;
+            }
+            let next = (phase + 1..phases.len()).find(|p| phases[*p] > 0);
+            let Some(next) = next else { return self.over(task) };
+            progress.pending.store(phases[next] as u32, Ordering::Relaxed);
+            progress.claims.store((next as u64) << 32, Ordering::Release);
+            let urgency = part(&self.plan, self.of_tail).tasks[task as usize].urgency;
+            self.frame.queue().ready.push((urgency, task));
+        }
+    }
+
+    fn tile(&self, step: u32, phase: usize, tile: usize, worker: usize) {
+        // What comes after a failed step is not worth running, and may have no sense; what comes before it may fail too.
+        if step > self.frame.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: the frame was set for the plan; the step's task was in the queue, so what it waits for is over; the
+        // tile was claimed by this worker, whose seat nobody else has.
+        let run = || unsafe { self.frame.run(&self.plan, step as usize, phase, tile, worker) };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.frame.fail(step, tile, error),
+            Err(panic) => self.frame.fail(step, tile, panicked(&*panic)),
+        }
+    }
+
+    /// Tells those that waited for a task.
+    fn over(&self, task: u32) {
+        let tasks = &part(&self.plan, self.of_tail).tasks;
+        let mut pushed = false;
+        for &follower in &tasks[task as usize].followers {
+            let waits = &self.frame.progress[follower as usize].waits;
+            if waits.fetch_sub(1, Ordering::AcqRel) == 1 {
+                self.frame.queue().ready.push((tasks[follower as usize].urgency, follower));
+                pushed = true;
+            }
+        }
+        self.frame.remaining.fetch_sub(1, Ordering::Release);
+        if pushed && self.frame.invited.load(Ordering::Relaxed) + 1 < self.plan.threads as u32 {
+            self.invite();
+        }
+    }
+}
+
+/// A kernel's panic as an error.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> KernelError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    KernelError::new(format!("the kernel panicked: {text}"))
+}
