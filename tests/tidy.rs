@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dormouse-kernels", &["dormouse-value"]),
     ("dormouse-session", &["dormouse-value", "dormouse-graph", "dormouse-kernels"]),
     ("dormouse-data", &["dormouse-value"]),
+    ("dormouse-bench", &["dormouse"]),
     ("dormouse", &["dormouse-value", "dormouse-graph", "dormouse-gradient", "dormouse-session", "dormouse-data"]),
 ];
 

@@ -246,6 +246,18 @@ impl<K: FeedKey> FeedKeys for Vec<K> {
     }
 }
 
+macro_rules! single {
+    ($($key:ty),*; $($value:ty),*) => {
+        $(impl FeedKeys for $key {
+            fn keys(self) -> Vec<Target> { vec![self.key()] }
+        })*
+        $(impl<'a> Arguments<'a> for $value {
+            fn each(self, f: &mut dyn FnMut(Feed<'a>)) { f(self.into()); }
+        })*
+    };
+}
+single!(Tensor, Variable, &str; Value, &'a Value, ValueView<'a>, Feed<'a>, f32, f64, i32, i64);
+
 impl<'a> Arguments<'a> for () {
     fn each(self, _: &mut dyn FnMut(Feed<'a>)) {}
 }

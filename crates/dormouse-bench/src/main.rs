@@ -1,0 +1,33 @@
+//! The workloads that measure Dormouse, one JSON line each: `dormouse-bench [WORKLOAD ...]`, none being all.
+//!
+//! A line holds the median, the least and the most of 7 blocks' nanoseconds a step. `CHECK=1` prints what the steps
+//! compute, to standard error.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
+mod data;
+mod protocol;
+mod workloads;
+
+use dormouse::Result;
+use workloads::WORKLOADS;
+
+fn main() -> Result<()> {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let known = |name: &String| WORKLOADS.iter().any(|w| w.name == name);
+    if let Some(name) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = WORKLOADS.iter().map(|w| w.name).collect();
+        eprintln!("dormouse: no workload {name}; there are {}", all.join(", "));
+        std::process::exit(2);
+    }
+    for workload in WORKLOADS.iter().filter(|w| names.is_empty() || names.iter().any(|name| name == w.name)) {
+        let mut step = (workload.build)()?;
+        if std::env::var_os("CHECK").is_some() {
+            let values = (0..3).map(|_| step()).collect::<Result<Vec<f32>>>()?;
+            eprintln!("{}: {values:?}", workload.name);
+        }
+        protocol::measure(workload.name, &mut *step)?;
+    }
+    Ok(())
+}
