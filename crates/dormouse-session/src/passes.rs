@@ -54,3 +54,6 @@ fn op_of(instruction: &Instruction) -> Option<&Op> {
 fn specs(program: &Program, values: &[ValueId]) -> SmallVec<[Spec; 4]> {
     values.iter().map(|v| program.spec(*v).clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@
 pub use dormouse_data as data;
 pub use dormouse_gradient as gradient;
 pub use dormouse_graph as graph;
+pub use dormouse_session as session;
 pub use dormouse_session::Session;
 pub use dormouse_value as value;
 

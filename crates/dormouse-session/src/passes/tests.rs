@@ -1,0 +1,91 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use dormouse_graph::{Array, Elementwise, Graph, Linalg, Output, Reduction, Tensor};
+use dormouse_value::{DType, shape};
+use rustc_hash::FxHashMap;
+
+use super::*;
+use crate::lower::{Request, lower};
+
+/// The program of some tensors, with every placeholder fed, after the passes.
+fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allowed: Optimize) -> Program {
+    let frozen = graph.freeze().unwrap();
+    let output = |t: &Tensor| -> Output { t.id().output };
+    let request = Request {
+        fetches: fetches.iter().map(output).collect(),
+        feeds: feeds.iter().map(|(t, dims)| (output(t), Spec::new(t.dtype(), dims))).collect(),
+        ..Request::default()
+    };
+    let mut program = lower(&frozen, &request, &FxHashMap::default()).unwrap();
+    optimize(&mut program, allowed);
+    assert_eq!(program.verify(), Ok(()));
+    program
+}
+
+/// What each instruction does: an operation's name, or the number of a loop's steps.
+fn shape_of(program: &Program) -> Vec<String> {
+    let name = |i: &Instruction| match &i.action {
+        Action::Op(op) => format!("{op:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
+        Action::Loop(body) => format!("loop of {}", body.steps.len()),
+        Action::Random { .. } => "random".to_owned(),
+    };
+    program.instructions.iter().map(name).collect()
+}
+
+#[test]
+fn element_wise_operations_that_feed_each_other_become_one_loop() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, 8]);
+    let bias = graph.placeholder(DType::F32, shape![8]);
+    let y = (x + bias).relu() * 2.0 - x.tanh();
+    let program = program(&graph, &[y], &[(x, &[4, 8]), (bias, &[8])], Optimize::Exact);
+    assert_eq!(shape_of(&program), ["loop of 5"]);
+    assert_eq!(program.instructions[0].results.len(), 1);
+}
+
+#[test]
+fn a_way_out_of_a_loop_and_back_in_keeps_its_ends_apart() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![8, 8]);
+    let a = x.tanh();
+    let b = a.exp();
+    // The product needs a and feeds the sum, which also needs b.
+    let y = a.matmul(a) + b;
+    let program = program(&graph, &[y], &[(x, &[8, 8])], Optimize::Exact);
+    assert_eq!(shape_of(&program), ["loop of 2", "MatMul", "Binary"]);
+    assert_eq!(program.instructions[0].results.len(), 2);
+}
+
+#[test]
+fn what_does_nothing_goes_and_transposes_become_flags() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, ?]);
+    let (one, zero) = (graph.ones(&[1]), graph.zeros(&[]));
+    let y = (x * one).transpose().transpose_axes(&[1, 0]).cast(DType::F32).slice([0, 0], [-1, -1]);
+    let all = (y - zero).transpose().matmul(-(-x));
+    let feeds: [(Tensor, &[usize]); 1] = [(x, &[3, 4])];
+    let program = program(&graph, &[all], &feeds, Optimize::Exact);
+    assert_eq!(shape_of(&program), ["MatMul"]);
+    assert!(matches!(program.instructions[0].action, Action::Op(Op::MatMul { transpose_a: true, transpose_b: false })));
+}
+
+#[test]
+fn what_may_change_a_zero_stays_unless_rounding_may_change() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?]);
+    let y = (x + 0.0).pow(graph.constant(2.0_f32));
+    let feeds: [(Tensor, &[usize]); 1] = [(x, &[3])];
+    assert_eq!(shape_of(&program(&graph, &[y], &feeds, Optimize::Exact)), ["loop of 2"]);
+    assert_eq!(shape_of(&program(&graph, &[y], &feeds, Optimize::Full)), ["Unary"]);
+    assert_eq!(shape_of(&program(&graph, &[y], &feeds, Optimize::None)), ["Binary", "Binary"]);
+}
+
+#[test]
+fn equal_operations_are_one_and_constants_are_folded() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?]);
+    let rate = graph.constant(3.0_f32) * graph.constant(4.0_f32);
+    let y = (x * rate).sum() + (x * 12.0).sum();
+    let feeds: [(Tensor, &[usize]); 1] = [(x, &[3])];
+    assert_eq!(shape_of(&program(&graph, &[y], &feeds, Optimize::Exact)), ["Binary", "Reduce", "Binary"]);
+}
