@@ -22,6 +22,9 @@ use crate::team::{Team, panicked, run_shared};
 /// Frames that a plan keeps.
 const FRAMES: usize = 64;
 
+/// The values that a run hands back.
+pub(crate) type Values = SmallVec<[Value; 4]>;
+
 /// What a run has of its session.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
@@ -39,7 +42,7 @@ pub(crate) fn execute(
     plan: &Arc<Plan>,
     feeds: &[*const u8],
     arena: &Buffer,
-) -> Result<Vec<Value>> {
+) -> Result<Values> {
     let visit = around.store.enter(&plan.writes);
     if let Some(variable) = plan.reads.iter().find(|v| visit.table()[v.index()].is_none()) {
         let name = around.graph.variable_name(*variable).unwrap_or("?").to_owned();

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
 use crate::error::{Kind, Result};
-use crate::execute::{Surroundings, execute};
+use crate::execute::{Surroundings, Values, execute};
 use crate::feed::{Arguments, Feed, FeedKeys, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Target};
 use crate::lower::{Request, lower, place};
@@ -129,7 +129,7 @@ impl<L: Layout> Step<L> {
     /// # Errors
     /// As [`Session::run`], and when there are not as many values as feeds.
     pub fn run<'a>(&self, arguments: impl Arguments<'a>) -> Result<L::Output> {
-        let mut values = Vec::with_capacity(self.keys.len());
+        let mut values = SmallVec::<[Feed<'_>; 4]>::new();
         arguments.each(&mut |value| values.push(value));
         if values.len() != self.keys.len() {
             return Err(Kind::Arguments { expected: self.keys.len(), got: values.len() }.into());
@@ -211,7 +211,7 @@ impl Inner {
         }
     }
 
-    fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Vec<Value>> {
+    fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Values> {
         let mut request = Request::default();
         for target in fetches {
             match self.resolve(target)? {
