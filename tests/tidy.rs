@@ -15,7 +15,18 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dormouse-session", &["dormouse-value", "dormouse-graph", "dormouse-kernels"]),
     ("dormouse-data", &["dormouse-value"]),
     ("dormouse-bench", &["dormouse"]),
-    ("dormouse", &["dormouse-value", "dormouse-graph", "dormouse-gradient", "dormouse-session", "dormouse-data"]),
+    ("dormouse-train", &["dormouse-value", "dormouse-graph", "dormouse-gradient"]),
+    (
+        "dormouse",
+        &[
+            "dormouse-value",
+            "dormouse-graph",
+            "dormouse-gradient",
+            "dormouse-session",
+            "dormouse-data",
+            "dormouse-train",
+        ],
+    ),
 ];
 
 fn root() -> PathBuf {

@@ -324,6 +324,19 @@ impl Graph {
         self.within_scope(Scope { names, variables, reuse, at }, f)
     }
 
+    /// As [`Graph::scope`], under the first of `name`, `name_1`, `name_2` … that is free here: how a layer that nobody
+    /// named finds a scope of its own. TensorFlow's `variable_scope` with a default name.
+    #[track_caller]
+    pub fn default_scope<R>(&self, name: &str, f: impl FnOnce() -> R) -> R {
+        let at = Location::caller();
+        self.check_scope_name("default_scope", name);
+        let (outer, reuse) = context::with(self.id, |c| (c.variables().to_owned(), c.reuse()));
+        let own = self.claim_name(name);
+        // Counted within this opening of the enclosing scope, so that a model built twice shares its layers' variables.
+        let variables = format!("{outer}{}/", unscoped(&own));
+        self.within_scope(Scope { names: own + "/", variables, reuse, at }, f)
+    }
+
     /// Nodes made inside have `name/` before their names; variables of [`Graph::get_variable`] have not.
     #[track_caller]
     pub fn name_scope<R>(&self, name: &str, f: impl FnOnce() -> R) -> R {
@@ -454,7 +467,15 @@ impl Graph {
     /// Renames the newest node, if nobody has named it and no session has frozen it.
     pub(crate) fn rename_newest(&self, node: NodeId, name: &str) -> bool {
         let scope = context::with(self.id, |c| c.names().to_owned());
-        self.with(|s| node.index() + 1 == s.nodes.len() && s.rename(node, &format!("{scope}{name}"))).unwrap_or(false)
+        let whole = name.strip_suffix('/');
+        // A scope has claimed its own name, and keeps it for one node.
+        let own = whole.filter(|whole| scope == name && self.find(whole).is_none());
+        let wanted = whole.map_or_else(|| format!("{scope}{name}"), str::to_owned);
+        self.with(|s| {
+            node.index() + 1 == s.nodes.len()
+                && s.rename(node, |names| own.map_or_else(|| names.unique(&wanted), str::to_owned))
+        })
+        .unwrap_or(false)
     }
 
     /// Renames the nodes of a variable that are still the newest of the graph.
@@ -466,14 +487,15 @@ impl Graph {
                 return false;
             }
             let old = s.nodes[info.node.index()].name.clone();
-            if !s.rename(info.node, &format!("{scope}{name}")) {
+            let wanted = format!("{scope}{name}");
+            if !s.rename(info.node, |names| names.unique(&wanted)) {
                 return false;
             }
             let new = s.nodes[info.node.index()].name.clone();
             for node in [info.initial_value.node, info.initializer] {
                 let own = s.nodes[node.index()].name.clone();
                 if let Some(rest) = own.strip_prefix(&*old).filter(|rest| rest.starts_with('/')) {
-                    s.rename(node, &format!("{new}{rest}"));
+                    s.rename(node, |names| names.unique(&format!("{new}{rest}")));
                 }
             }
             true
@@ -560,7 +582,7 @@ impl State {
         Source { file, line: at.line() }
     }
 
-    fn rename(&mut self, node: NodeId, wanted: &str) -> bool {
+    fn rename(&mut self, node: NodeId, name: impl FnOnce(&mut Names) -> String) -> bool {
         let i = node.index();
         if i < self.frozen || self.named[i] {
             return false;
@@ -568,7 +590,7 @@ impl State {
         let old = self.nodes[i].name.clone();
         self.names.give_back(&old);
         self.index.remove(&old);
-        let name: Arc<str> = self.names.unique(wanted).into();
+        let name: Arc<str> = name(&mut self.names).into();
         if i < self.indexed {
             self.index.insert(name.clone(), node);
         }

@@ -121,20 +121,37 @@ macro_rules! distributions {
 distributions!(Normal, TruncatedNormal, Uniform);
 
 /// Uniform over ±√(6 / (fan in + fan out)) (Glorot and Bengio, 2010): TensorFlow's default for `get_variable`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GlorotUniform {
     seed: Option<i64>,
+    dtype: DType,
+}
+
+impl Default for GlorotUniform {
+    fn default() -> Self {
+        GlorotUniform { seed: None, dtype: DType::F32 }
+    }
 }
 
 impl GlorotUniform {
     /// With a seed of its own.
     #[must_use]
     pub fn seed(self, seed: i64) -> Self {
-        GlorotUniform { seed: Some(seed) }
+        GlorotUniform { seed: Some(seed), ..self }
+    }
+
+    /// In another float dtype.
+    #[must_use]
+    pub fn dtype(self, dtype: DType) -> Self {
+        GlorotUniform { dtype, ..self }
     }
 }
 
 impl Initializer for GlorotUniform {
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     #[track_caller]
     fn initial(&self, graph: &Graph, dims: &[usize]) -> Tensor {
         // As TensorFlow counts: a filter's window cells times its channels.
@@ -147,7 +164,7 @@ impl Initializer for GlorotUniform {
             }
         };
         let limit = (6.0 / (fan_in + fan_out).max(1) as f64).sqrt();
-        let uniform = Uniform::new(-limit, limit);
+        let uniform = Uniform::new(-limit, limit).dtype(self.dtype);
         graph.random(dims, self.seed.map_or(uniform, |seed| uniform.seed(seed)))
     }
 }

@@ -130,6 +130,9 @@ impl Tensor {
     }
 
     /// Names the newest node of the graph; of an older one, or one that has a name, adds an `identity` of that name.
+    ///
+    /// A name that ends with a slash is a whole one, as [`Graph::current_scope`] gives it: the last node of what a scope
+    /// builds may have the scope's own name.
     #[track_caller]
     #[must_use]
     pub fn named(self, name: &str) -> Tensor {
@@ -139,7 +142,9 @@ impl Tensor {
         if self.is_dead() || self.graph.rename_newest(self.output.node, name) {
             return self;
         }
-        self.graph.apply_named(name, Op::Identity, &[self])
+        let copy = self.graph.apply(Op::Identity, &[self]);
+        self.graph.rename_newest(copy.output.node, name);
+        copy
     }
 
     /// An element-wise operation with one operand.
@@ -221,7 +226,8 @@ impl Operation {
             .map_or_else(|| "an operation of a dropped graph".to_owned(), |n| n.name.as_ref().to_owned())
     }
 
-    /// Names the newest node of the graph; of an older one, or one that has a name, adds a group of that name.
+    /// Names the newest node of the graph; of an older one, or one that has a name, adds a group of that name. A name that
+    /// ends with a slash is a whole one, as in [`Tensor::named`].
     #[track_caller]
     #[must_use]
     pub fn named(self, name: &str) -> Operation {

@@ -254,6 +254,26 @@ impl Graph {
 }
 
 impl Variable {
+    /// A new variable that goes with this one, left alone by optimizers: `w/name`, or `w/name_1` where that exists. As
+    /// [`Graph::get_variable`]'s, its name begins with the current scope's.
+    #[track_caller]
+    #[must_use]
+    pub fn slot(self, name: &str, initializer: impl Initializer) -> Variable {
+        let at = Location::caller();
+        let graph = self.graph();
+        let of = self.before_run().operation().name();
+        let scope = context::with(graph.id(), |c| c.variables().to_owned());
+        let wanted = format!("{scope}{of}/{name}");
+        let own = graph.with(|s| s.names.unique(&wanted)).unwrap_or(wanted);
+        let dims = self.shape().to_dims().unwrap_or_default();
+        let slot = graph.without_control_dependencies(|| {
+            let initial =
+                graph.within_own_names(&format!("{own}/Initializer"), at, || initializer.initial(graph, &dims));
+            graph.make_variable(at, &own, initial, Some(own.clone()))
+        });
+        slot.untrainable()
+    }
+
     /// The value after the variable's initializer where a run includes that one, else the value from before the run:
     /// what another variable may safely start from.
     #[track_caller]

@@ -21,7 +21,8 @@
 //! ```
 //!
 //! The crates behind it: `dormouse-value` (values), `dormouse-graph` (symbols), `dormouse-gradient` (symbols to symbols),
-//! `dormouse-kernels` (numbers), `dormouse-session` (time), `dormouse-data` (input).
+//! `dormouse-kernels` (numbers), `dormouse-session` (time), `dormouse-train` (layers, losses, optimizers),
+//! `dormouse-data` (input).
 //!
 //! # Invariants
 //! - No logic: re-exports, and one [`Error`].
@@ -33,6 +34,7 @@ pub use dormouse_gradient as gradient;
 pub use dormouse_graph as graph;
 pub use dormouse_session as session;
 pub use dormouse_session::Session;
+pub use dormouse_train as train;
 pub use dormouse_value as value;
 
 /// Any error of Dormouse's crates.
@@ -64,5 +66,10 @@ pub mod prelude {
         Variable, Zeros, keep_dims,
     };
     pub use dormouse_session::{Session, feeds, operation};
+    pub use dormouse_train::layers::{self, Dense, Layer};
+    pub use dormouse_train::{
+        Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
+        Regularizer, RmsProp, clip_by_global_norm, exponential_decay, global_step, losses, metrics,
+    };
     pub use dormouse_value::{DType, Padding, Shape, Value, shape};
 }

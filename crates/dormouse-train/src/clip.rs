@@ -1,0 +1,85 @@
+//! Clipping: gradients that are too long, made shorter.
+
+use dormouse_graph::{Elementwise, Graph, Reduction, Symbol, Tensor, keep_dims};
+use dormouse_value::Op;
+
+use crate::is_poisoned;
+
+/// √(Σ t²) over all elements of all tensors, as a scalar. TensorFlow's `linalg.global_norm`.
+///
+/// Takes tensors or options of them, as `compute_gradients` gives; an absent one counts nothing. With no tensor at all
+/// there is no norm.
+#[track_caller]
+pub fn global_norm<T: Copy + Into<Option<Tensor>>>(tensors: &[T]) -> Option<Tensor> {
+    let tensors: Vec<Tensor> = tensors.iter().filter_map(|t| (*t).into()).collect();
+    let graph: &Graph = tensors.first()?.graph();
+    Some(graph.located(|| {
+        graph.name_scope("global_norm", || {
+            let halves: Vec<Tensor> = tensors.iter().map(|t| t.l2_loss()).collect();
+            (graph.apply(Op::AddN, &halves) * 2.0).sqrt().named("global_norm")
+        })
+    }))
+}
+
+/// The tensors, all shortened by one factor so that their [`global_norm`] is not above `limit`, and the norm before.
+/// TensorFlow's `clip_by_global_norm`.
+///
+/// A norm that is not finite makes every element NaN. Absent tensors stay absent; with no tensor at all there is no norm.
+///
+/// ```
+/// use dormouse_graph::Graph;
+/// use dormouse_train::clip_by_global_norm;
+/// let graph = Graph::new();
+/// let gradients = [graph.constant([3.0_f32, 4.0]), graph.constant(12.0_f32)];
+/// let (clipped, norm) = clip_by_global_norm(&gradients, 5.0);
+/// assert_eq!(clipped.len(), 2);
+/// assert!(norm.is_some() && graph.check().is_ok());
+/// ```
+#[track_caller]
+pub fn clip_by_global_norm<T>(tensors: &[T], limit: f64) -> (Vec<T>, Option<Tensor>)
+where
+    T: Copy + Into<Option<Tensor>> + From<Tensor>,
+{
+    let Some(norm) = global_norm(tensors) else { return (tensors.to_vec(), None) };
+    let graph = norm.graph();
+    graph.located(|| {
+        if limit.is_nan() || limit <= 0.0 {
+            let told = graph.mistake(format!("clip_by_global_norm: the limit is {limit}; it must be positive"));
+            return (tensors.to_vec(), Some(told));
+        }
+        graph.name_scope("clip_by_global_norm", || {
+            // The last term is 0, or NaN of a norm that is not finite.
+            let scale = limit * (1.0 / norm).minimum(1.0 / limit) + norm * 0.0;
+            let clip = |t: &T| match (*t).into() {
+                Some(tensor) => T::from(tensor * scale.cast(tensor.dtype())),
+                None => *t,
+            };
+            (tensors.iter().map(clip).collect(), Some(norm))
+        })
+    })
+}
+
+/// The tensor, shortened so that √(Σ t²) is not above `limit`. TensorFlow's `clip_by_norm`.
+#[track_caller]
+pub fn clip_by_norm(tensor: impl Symbol, limit: f64) -> Tensor {
+    let x = tensor.tensor();
+    let graph = x.graph();
+    graph.located(|| {
+        if limit.is_nan() || limit < 0.0 {
+            return graph.mistake(format!("clip_by_norm: the limit is {limit}; it must be 0 or more"));
+        }
+        let Some(rank) = x.shape().rank() else {
+            let told = format!("clip_by_norm: the rank of {} is not known", x.name());
+            return if is_poisoned(x) { x } else { graph.mistake(told) };
+        };
+        graph.name_scope("clip_by_norm", || {
+            let own = graph.current_scope();
+            let axes: Vec<i32> = (0..rank as i32).collect();
+            let square = x.square().sum_over(keep_dims(axes));
+            // The root is taken of 1 where all is 0, where its gradient would be infinite.
+            let present = square.greater(0.0);
+            let norm = present.select(present.select(square, square.ones_like()).sqrt(), square);
+            (x * limit / norm.maximum(limit)).named(&own)
+        })
+    })
+}
