@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dormouse-kernels", &["dormouse-value"]),
     ("dormouse-session", &["dormouse-value", "dormouse-graph", "dormouse-kernels"]),
     ("dormouse-data", &["dormouse-value"]),
+    ("dormouse-io", &["dormouse-value", "dormouse-graph", "dormouse-session"]),
     ("dormouse-bench", &["dormouse"]),
     ("dormouse-train", &["dormouse-value", "dormouse-graph", "dormouse-gradient"]),
     (
@@ -25,6 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "dormouse-session",
             "dormouse-data",
             "dormouse-train",
+            "dormouse-io",
         ],
     ),
 ];

@@ -161,6 +161,16 @@ impl<'a> Feeds<'a> {
     }
 }
 
+/// The targets with what they are fed, in order.
+impl<'a> IntoIterator for Feeds<'a> {
+    type Item = (Target, Feed<'a>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// The feeds of a run: `feeds![x => &images, y => labels]`, or `feeds![]`.
 ///
 /// A key is a tensor, a variable or a name. A value is an array (moved in, or read where it lies when borrowed), or a

@@ -22,7 +22,7 @@
 //!
 //! The crates behind it: `dormouse-value` (values), `dormouse-graph` (symbols), `dormouse-gradient` (symbols to symbols),
 //! `dormouse-kernels` (numbers), `dormouse-session` (time), `dormouse-train` (layers, losses, optimizers),
-//! `dormouse-data` (input).
+//! `dormouse-data` (input), `dormouse-io` (files).
 //!
 //! # Invariants
 //! - No logic: re-exports, and one [`Error`].
@@ -32,6 +32,7 @@
 pub use dormouse_data as data;
 pub use dormouse_gradient as gradient;
 pub use dormouse_graph as graph;
+pub use dormouse_io as io;
 pub use dormouse_session as session;
 pub use dormouse_session::Session;
 pub use dormouse_train as train;
@@ -52,6 +53,9 @@ pub enum Error {
     /// What is wrong with a data file.
     #[error(transparent)]
     Data(#[from] dormouse_data::Error),
+    /// Why a graph, a checkpoint or a bundle could not be saved or loaded.
+    #[error(transparent)]
+    Io(#[from] dormouse_io::Error),
 }
 
 /// A result of Dormouse's crates.
@@ -64,6 +68,9 @@ pub mod prelude {
         Array, Conv2d, Elementwise, Fill, GlorotUniform, Graph, Initializer, Linalg, MatMul, Nn, Normal, OneHot, Ones,
         Operand, Operation, OwnedGraph, Pool, Reduction, Reuse, Running, Symbol, Tensor, TruncatedNormal, Uniform,
         Variable, Zeros, keep_dims,
+    };
+    pub use dormouse_io::{
+        Bundle, Checkpoint, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph, save_graph,
     };
     pub use dormouse_session::{Session, feeds, operation};
     pub use dormouse_train::layers::{self, Dense, Layer};
