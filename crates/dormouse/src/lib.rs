@@ -72,7 +72,7 @@ pub mod prelude {
     pub use dormouse_io::{
         Bundle, Checkpoint, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph, save_graph,
     };
-    pub use dormouse_session::{Session, feeds, operation};
+    pub use dormouse_session::{Optimize, Session, SessionOptions, feeds, operation};
     pub use dormouse_train::layers::{self, Dense, Layer};
     pub use dormouse_train::{
         Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
