@@ -1,0 +1,216 @@
+//! Every expression of `docs/from-tensorflow.md`, compiled and built.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::hint::black_box;
+use std::path::Path;
+
+use dormouse::data::{Dataset, Mnist, Order};
+use dormouse::prelude::*;
+use dormouse::session::SessionOptions;
+use ndarray::Array2;
+
+/// Evaluates each row.
+macro_rules! rows {
+    ($($row:expr;)*) => { $(let _ = black_box($row);)* };
+}
+
+#[test]
+fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, 784]);
+    let array = Array2::<f32>::zeros((32, 784));
+    let [a, b] = [[1.0_f32, 2.0], [3.0, 4.0]].map(|numbers| graph.constant(numbers));
+    let y = graph.constant([[1.0_f32, 2.0]]);
+    let w = graph.variable(graph.zeros(&[784, 10]));
+    let bias = graph.variable(graph.zeros(&[784]));
+    let value = w * 0.5;
+    let image = graph.placeholder(DType::F32, shape![?, 28, 28, 1]);
+    let filter = graph.random(&[5, 5, 1, 32], TruncatedNormal::new(0.1));
+    let labels = graph.placeholder(DType::I64, shape![?]);
+    let rows = labels.one_hot(10);
+    let logits = x.matmul(w);
+    let loss = w.l2_loss() + bias.l2_loss();
+    let step = global_step(&graph);
+    let average = ExponentialMovingAverage::new(0.99);
+    let maintain = average.apply(&[w]);
+    let optimizer = GradientDescent::new(0.1);
+    let pairs = optimizer.compute_gradients(loss, &[w, bias]);
+    let train = optimizer.apply_gradients(&pairs, None);
+    rows! {
+        Graph::new();
+        x.graph();
+        DType::F32;
+        graph.placeholder(DType::F32, shape![?, 784]).named("x");
+        graph.constant([[1.0_f32, 2.0]]);
+        DType::I32;
+        graph.random(&[2, 3], TruncatedNormal::new(0.1).seed(1));
+        DType::I64;
+        graph.random(&[2, 3], Normal::new(1.0).seed(1));
+        DType::U8;
+        graph.constant(&array);
+        shape![?, 10];
+        labels.one_hot(10);
+        graph.ones(&[2, 3]);
+        graph.zeros(&[2, 3]);
+        DType::F64;
+        graph.random(&[2, 3], Uniform::new(-1.0, 1.0).seed(1));
+        x.mean();
+        x.matmul(w);
+        logits.argmax(1);
+        labels.cast(DType::F32);
+        graph.add_n(&[a, b]);
+        a.equal(b);
+        x.sum();
+        clip_by_global_norm(&[a, b], 5.0);
+        a.less(b) & a.greater(0.0);
+        x.clip_by_value(1e-10, 1.0);
+        a.greater(b);
+        x.square();
+        a + b;
+        a.less(b);
+        a.less_equal(b);
+        a * b;
+        a.not_equal(b);
+        a.less(b).all();
+        x.sqrt();
+        x.log();
+        x.pow(2.0);
+        x.sigmoid();
+        a.greater(b).select(a, b);
+        x.reshape([-1, 28, 28, 1]);
+        graph.concat(&[a, b], 0);
+        y.transpose();
+        x.shape_of();
+        x.size_of();
+        x.expand_dims(0);
+        x.identity();
+        x.slice([0, 0], [-1, 2]);
+        graph.control_dependencies([train, maintain], || graph.no_op());
+        graph.no_op();
+        gradients(loss, [w, bias]);
+        graph.group([train, maintain]);
+        logits.sparse_softmax_cross_entropy(labels);
+        L2(0.0001).penalty(w);
+        x.relu();
+        w.gather(labels);
+        x.dropout(0.5, Some(1));
+        logits.softmax_cross_entropy(rows);
+        losses::mean_squared_error(a, b);
+        losses::softmax_cross_entropy(rows, logits);
+        x.bias_add(bias);
+        image.conv2d(filter, Conv2d { padding: Padding::Valid, ..Conv2d::default() });
+        logits.softmax();
+        losses::total_loss(&graph);
+        metrics::accuracy(labels, logits);
+        image.avg_pool(Pool { strides: [1, 1], ..Pool::default() });
+        x.elu();
+        image.max_pool(Pool::default());
+        graph.initializer();
+        graph.variable([0.0_f32; 10]).named("b");
+        graph.trainable_variables();
+        graph.get_variable("kernel", [784, 500], TruncatedNormal::new(0.1));
+        graph.scope("layer1", || x.relu());
+        graph.collection("losses");
+        graph.name_scope("input", || x.relu());
+        Fill::new(0.1);
+        graph.reuse();
+        Uniform::new(-0.05, 0.05);
+        graph.collect("losses", loss);
+        w.assign(value);
+        TruncatedNormal::new(0.1);
+        graph.variable_collection("moving_average_variables");
+        losses::LOSSES;
+        graph.variables();
+        Ones::default();
+        Zeros::default();
+        GradientDescent::new(0.1).minimize(loss);
+        ExponentialMovingAverage::new(0.99).with_num_updates(step);
+        exponential_decay(0.8, step, Decay { steps: 550, rate: 0.99, staircase: true });
+        Adam::new(0.001).minimize(loss);
+        global_step(&graph);
+        Adagrad::new(0.1).minimize_with(loss, Minimize::new().global_step(step));
+        Adagrad::new(0.1).minimize(loss);
+        RmsProp::new(0.0001).minimize(loss);
+        Dense::new(500).relu().apply(x);
+        image.flatten();
+        Dense::new(10).apply(x);
+        metrics::accuracy(rows, logits);
+        layers::Conv2d::new(32, [5, 5]).padding(Padding::Same).relu().apply(image);
+        layers::Dropout::new(0.4).apply(x);
+        layers::MaxPool::new([2, 2], [2, 2]).apply(image);
+        Momentum::new(0.01, 0.9).minimize_with(loss, Minimize::new().global_step(step));
+        optimizer.compute_gradients(loss, &graph.trainable_variables());
+        optimizer.apply_gradients(&pairs, Some(step));
+        average.apply(&graph.trainable_variables());
+        average.average(w);
+        average.variables_to_restore(&graph);
+        graph.variable_scope("layer1", Reuse::Always, || x.relu());
+        x.shape().to_dims();
+        x.ensure_shape([32, 784]);
+        x.slice([0, 0], [1, -1]);
+        graph.tensor("add:0");
+    }
+
+    graph.check()?;
+    let init = graph.initializer();
+    let session = Session::new(&graph)?;
+    session.run(init, feeds![])?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/mnist");
+    let path = path.as_path();
+    assert!(path.is_dir());
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path();
+    let file = folder.join("model.ckpt");
+    save_graph(&graph, &file)?;
+    let mut mnist = Mnist::open(path)?;
+    let (images, targets) = mnist.test.next_batch(10)?;
+    rows! {
+        Session::new(&graph)?;
+        Session::with_options(&graph, SessionOptions { threads: Some(2), ..SessionOptions::default() })?;
+        std::env::args();
+        std::fs::File::open(path)?;
+        path.exists();
+        path.is_dir();
+        Saver::new().save(&session, &file, 1000)?;
+        checkpoint_state(folder)?;
+        load_graph(&file)?;
+        latest_checkpoint(folder)?;
+        Dataset::new(images, targets, Order::Shuffled { seed: 1 })?;
+        session.run((a, b), feeds![x => &array])?;
+        session.prepare((loss, train), [x])?;
+        session.run(train, feeds![])?;
+        Mnist::open(path)?;
+        mnist.train.next_batch(100)?;
+        Saver::new().variables([("v/ExponentialMovingAverage", w)]);
+    }
+    Ok(())
+}
+
+/// The text without what a formatter or a table adds.
+fn dense(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect()
+}
+
+#[test]
+fn every_expression_of_the_page_is_here() {
+    let own = dense(include_str!("from_tensorflow.rs"));
+    let page = include_str!("../docs/from-tensorflow.md");
+    let mut count = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let cell = cells.get(1).copied().unwrap_or_default().trim();
+        match cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')) {
+            Some(expression) => {
+                count += 1;
+                assert!(
+                    own.contains(&format!(";{};", dense(expression)))
+                        || own.contains(&format!("{{{};", dense(expression))),
+                    "{row}"
+                );
+            }
+            None => assert!(["not yet", "none"].contains(&cell), "{row}"),
+        }
+    }
+    assert!(count > 100, "{count}");
+}
