@@ -109,3 +109,17 @@ fn convolution() {
         image.conv2d(f, Conv2d::default()).square()
     });
 }
+
+#[test]
+fn pooling() {
+    let pool = |size, strides, padding| Pool { size, strides, padding };
+    for (name, options) in [
+        ("2 × 2", Pool::default()),
+        ("overlapping", pool([3, 2], [1, 1], Padding::Same)),
+        ("whole windows", pool([2, 2], [1, 2], Padding::Valid)),
+        ("apart", pool([1, 2], [2, 3], Padding::Same)),
+    ] {
+        check(&format!("max pool, {name}"), &[2, 3, 5, 1], |x| x.max_pool(options).square());
+        check(&format!("average pool, {name}"), &[1, 3, 4, 2], |x| x.avg_pool(options).square());
+    }
+}

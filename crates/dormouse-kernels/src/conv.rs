@@ -13,7 +13,7 @@ mod lattice;
 mod micro;
 mod padding;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use dormouse_value::{DType, Window2d};
 

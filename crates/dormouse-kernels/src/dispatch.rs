@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, conv, elementwise, linalg, nn, reduction};
+use crate::{Kernel, KernelError, Spec, array, conv, elementwise, linalg, nn, pool, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -65,12 +65,9 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::Conv2d(window) => conv::compile(window, inputs, outputs),
         Op::Conv2dInputGrad(window) => conv::compile_input_grad(window, inputs, outputs),
         Op::Conv2dFilterGrad(window) => conv::compile_filter_grad(window, inputs, outputs),
-        Op::Pool2d { .. } | Op::MaxPoolGrad { .. } | Op::MaxPoolGradGrad { .. } | Op::AveragePoolGrad { .. } => {
-            missing(op, "pooling")
-        }
+        Op::Pool2d { op, size, window } => pool::compile(*op, *size, window, inputs, outputs),
+        Op::MaxPoolGrad { size, window } => pool::compile_max_grad(*size, window, inputs, outputs),
+        Op::MaxPoolGradGrad { size, window } => pool::compile_max_grad_grad(*size, window, inputs, outputs),
+        Op::AveragePoolGrad { size, window } => pool::compile_average_grad(*size, window, inputs, outputs),
     }
-}
-
-fn missing(op: &Op, family: &str) -> Result<Kernel, KernelError> {
-    Err(KernelError::new(format!("{op:?} has no {family} kernel")))
 }

@@ -20,6 +20,7 @@ mod kernel;
 mod linalg;
 mod math;
 mod nn;
+mod pool;
 mod random;
 mod reduction;
 

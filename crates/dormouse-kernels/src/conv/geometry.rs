@@ -53,7 +53,6 @@ impl Axis {
     }
 
     /// The cell under tap `k` of window `o`; only for taps that are inside.
-    #[cfg_attr(not(test), expect(dead_code, reason = "pooling asks for it"))]
     pub(crate) fn cell(&self, o: usize, k: usize) -> usize {
         o * self.stride + k * self.dilation - self.before
     }
@@ -66,7 +65,6 @@ impl Axis {
     }
 
     /// The windows that cover a cell in `cells`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "pooling asks for it"))]
     pub(crate) fn windows(&self, cells: Range<usize>) -> Range<usize> {
         let span = (self.taps - 1).saturating_mul(self.dilation);
         let first = (cells.start + self.before).saturating_sub(span).div_ceil(self.stride);
