@@ -74,7 +74,7 @@ pub trait Elementwise: Symbol {
     }
 
     binary! {
-        /// xʸ.
+        /// xʸ. Floats and signed integers.
         pow Op::Binary(BinaryOp::Pow);
         /// ⌊x / y⌋, as Python's `//`.
         floor_div Op::Binary(BinaryOp::FloorDiv);

@@ -62,6 +62,9 @@ pub(super) fn binary(op: BinaryOp, a: &Fact, b: &Fact) -> Facts {
     if a.dtype == DType::Bool {
         return Err("takes numbers, not bool; cast them first".to_owned());
     }
+    if op == BinaryOp::Pow {
+        signed(a)?;
+    }
     if op == BinaryOp::Div && !a.dtype.is_float() {
         return Err(format!(
             "integers ({}) are divided by floor_div, which rounds down, or by true_div, which gives floats",
