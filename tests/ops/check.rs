@@ -1,0 +1,294 @@
+//! The columns of the table: what is checked of a row. Each says in one line what is wrong.
+
+use dormouse::prelude::*;
+use ndarray::IxDyn;
+
+use crate::row::{Gradient, Numbers, Row};
+
+/// The row's node in a graph of its own.
+struct Site {
+    graph: OwnedGraph,
+    inputs: Vec<Tensor>,
+    /// One tensor a result.
+    outputs: Vec<Tensor>,
+}
+
+/// What is known of the operands' shapes when the graph is built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Extents,
+    Ranks,
+    Nothing,
+}
+
+impl Site {
+    fn new(row: &Row, dtype: DType, told: Told) -> Self {
+        let graph = Graph::new();
+        let inputs: Vec<Tensor> = row
+            .operands
+            .iter()
+            .map(|operand| {
+                let shape = match told {
+                    Told::Extents => Shape::known(&operand.dims),
+                    Told::Ranks => Shape::of_rank(operand.dims.len()),
+                    Told::Nothing => Shape::unknown(),
+                };
+                graph.placeholder(operand.dtype.unwrap_or(dtype), shape)
+            })
+            .collect();
+        let first = graph.apply(row.op.clone(), &inputs);
+        let outputs = (0..row.op.outputs()).map(|port| first.port(port as u32)).collect();
+        Site { graph, inputs, outputs }
+    }
+
+    fn session(&self) -> Result<Session, String> {
+        Session::new(&self.graph).map_err(|e| e.to_string())
+    }
+
+    /// Runs fetches on these operands.
+    fn run(&self, session: &Session, fetches: &[Tensor], operands: &[Numbers]) -> Result<Vec<Value>, String> {
+        let values: Vec<(Tensor, Value)> =
+            self.inputs.iter().zip(operands).map(|(x, numbers)| (*x, value_of(numbers, x.dtype()))).collect();
+        session.run(fetches, values).map_err(|e| e.to_string())
+    }
+
+    /// Σ w · y² over all results, for weights without a pattern: a scalar whose gradient depends on everything.
+    fn objective(&self) -> Tensor {
+        let terms: Vec<Tensor> =
+            self.outputs.iter().map(|y| (weights(&self.graph, *y, 0) * y.square()).sum()).collect();
+        self.graph.add_n(&terms)
+    }
+}
+
+/// Weights in a tensor's shape, as far as it is known: by position in it.
+fn weights(graph: &Graph, y: Tensor, salt: usize) -> Tensor {
+    let position = y.ones_like().reshape([-1]).cumsum(0, Running { exclusive: true, reverse: false });
+    let weight = (position * 5.0 + (salt as f64 + 1.0)).floor_mod(7.0) / 7.0 + 0.5;
+    graph.apply(dormouse::value::Op::ReshapeLike, &[weight, y])
+}
+
+fn weight(position: usize, salt: usize) -> f64 {
+    ((position * 5 + salt + 1) % 7) as f64 / 7.0 + 0.5
+}
+
+fn value_of(numbers: &Numbers, dtype: DType) -> Value {
+    match dtype {
+        DType::F64 => numbers.into(),
+        DType::F32 => numbers.mapv(|x| x as f32).into(),
+        DType::I32 => numbers.mapv(|x| x as i32).into(),
+        DType::I64 => numbers.mapv(|x| x as i64).into(),
+        DType::U8 => numbers.mapv(|x| x as u8).into(),
+        DType::Bool => numbers.mapv(|x| x != 0.0).into(),
+    }
+}
+
+fn numbers_of(value: &Value) -> Numbers {
+    match value {
+        Value::F64(a) => a.mapv(|x| x),
+        Value::F32(a) => a.mapv(f64::from),
+        Value::I32(a) => a.mapv(f64::from),
+        Value::I64(a) => a.mapv(|x| x as f64),
+        Value::U8(a) => a.mapv(f64::from),
+        Value::Bool(a) => a.mapv(|x| f64::from(u8::from(x))),
+    }
+}
+
+/// What a number is in a dtype: whole where that is, and wrapped.
+fn in_dtype(x: f64, dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 | DType::F64 => x,
+        DType::I32 | DType::I64 => x.trunc(),
+        DType::U8 => x.trunc().rem_euclid(256.0),
+        DType::Bool => f64::from(u8::from(x != 0.0)),
+    }
+}
+
+fn near(got: &Numbers, expected: &Numbers, tolerance: f64) -> Result<(), String> {
+    if got.shape() != expected.shape() {
+        return Err(format!("shape {:?}, not {:?}", got.shape(), expected.shape()));
+    }
+    for ((index, a), b) in got.indexed_iter().zip(expected) {
+        if (a - b).abs() > tolerance * b.abs().max(1.0) || a.is_nan() != b.is_nan() {
+            return Err(format!("{a} at {:?}, not {b}", ndarray::Dimension::slice(&index)));
+        }
+    }
+    Ok(())
+}
+
+/// The results are the reference's.
+pub(crate) fn value(row: &Row, dtype: DType) -> Result<(), String> {
+    let operands = row.numbers(dtype);
+    let site = Site::new(row, dtype, Told::Extents);
+    let values = site.run(&site.session()?, &site.outputs, &operands)?;
+    let expected = row.results(&operands);
+    assert_eq!(values.len(), expected.len(), "{row}");
+    for (value, expected) in values.iter().zip(&expected) {
+        let tolerance = match value.dtype() {
+            DType::F64 => 1e-12,
+            DType::F32 => 4e-6,
+            DType::I32 | DType::I64 | DType::U8 | DType::Bool => 0.0,
+        };
+        if value.dtype() != row.gives.unwrap_or(dtype) {
+            return Err(format!("{dtype} gives {}", value.dtype()));
+        }
+        let expected = expected.mapv(|x| in_dtype(x, value.dtype()));
+        near(&numbers_of(value), &expected, tolerance).map_err(|e| format!("{dtype}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Dtypes that the row does not have are mistakes of the builder.
+pub(crate) fn refusals(row: &Row) -> Result<(), String> {
+    if row.operands.iter().all(|operand| operand.dtype.is_some()) {
+        return Ok(());
+    }
+    for dtype in DType::ALL.into_iter().filter(|dtype| !row.dtypes.contains(dtype)) {
+        if Site::new(row, dtype, Told::Extents).graph.check().is_ok() {
+            return Err(format!("takes {dtype}"));
+        }
+    }
+    Ok(())
+}
+
+/// Inferred dtypes and shapes are those produced, whatever is known when the graph is built; so are the bits.
+pub(crate) fn inference(row: &Row, dtype: DType) -> Result<(), String> {
+    let operands = row.numbers(dtype);
+    let mut bits: Option<Vec<Value>> = None;
+    for told in [Told::Extents, Told::Ranks, Told::Nothing] {
+        let site = Site::new(row, dtype, told);
+        let at = |e: String| format!("{dtype}, {told:?} told: {e}");
+        let values = site.run(&site.session().map_err(at)?, &site.outputs, &operands).map_err(at)?;
+        for (tensor, value) in site.outputs.iter().zip(&values) {
+            let (shape, produced) = (tensor.shape(), value.shape());
+            if tensor.dtype() != value.dtype() {
+                return Err(at(format!("inferred {}, produced {}", tensor.dtype(), value.dtype())));
+            }
+            let exact = shape == Shape::known(produced);
+            if !(exact || told != Told::Extents && shape.accepts(produced)) {
+                return Err(at(format!("inferred {shape}, produced {produced:?}")));
+            }
+        }
+        match &bits {
+            None => bits = Some(values),
+            Some(bits) if same_bits(bits, &values) => {}
+            Some(_) => return Err(at("other bits".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+fn same_bits(a: &[Value], b: &[Value]) -> bool {
+    let bytes = |v: &Value| v.to_standard_layout().as_bytes().map(<[u8]>::to_vec);
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.shape() == b.shape() && bytes(a) == bytes(b))
+}
+
+/// Calls `f` for each element of each varied operand: with which of these it is of, its index, and the operands with it a
+/// little more and a little less.
+fn moved(
+    row: &Row,
+    operands: &[Numbers],
+    mut f: impl FnMut(usize, &[usize], [&[Numbers]; 2]) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut all = [operands.to_vec(), operands.to_vec()];
+    let varied = (0..operands.len()).filter(|n| row.operands[*n].varies());
+    for (order, number) in varied.enumerate() {
+        for (index, x) in operands[number].indexed_iter() {
+            all[0][number][&index] = x + STEP;
+            all[1][number][&index] = x - STEP;
+            f(order, ndarray::Dimension::slice(&index), [&all[0], &all[1]])?;
+            all[0][number][&index] = *x;
+            all[1][number][&index] = *x;
+        }
+    }
+    Ok(())
+}
+
+/// How far operands are moved for a difference.
+const STEP: f64 = 1e-5;
+
+fn close(what: &str, symbolic: f64, numeric: f64) -> Result<(), String> {
+    if (symbolic - numeric).abs() <= 1e-6 * numeric.abs().max(1.0) {
+        Ok(())
+    } else {
+        Err(format!("{what} is {symbolic} by rule, {numeric} by differences"))
+    }
+}
+
+/// The operands that gradients are taken by.
+fn varied(row: &Row, site: &Site) -> Vec<Tensor> {
+    let all = row.operands.iter().zip(&site.inputs);
+    all.filter(|(operand, _)| operand.varies()).map(|(_, x)| *x).collect()
+}
+
+/// The symbolic gradient in f64 is the reference's central difference; with shapes unknown too. A row without one is an
+/// error, not zeros.
+pub(crate) fn gradient(row: &Row) -> Result<(), String> {
+    match row.gradient {
+        Gradient::Smooth | Gradient::Fixed => {}
+        Gradient::Coarse => return Ok(()),
+        Gradient::None => return refused(row),
+    }
+    let operands = row.numbers(DType::F64);
+    for told in [Told::Extents, Told::Ranks, Told::Nothing] {
+        let site = Site::new(row, DType::F64, told);
+        let gradients = gradients(site.objective(), varied(row, &site));
+        for (x, gradient) in varied(row, &site).iter().zip(&gradients) {
+            if gradient.dtype() != x.dtype() || gradient.shape().unify(&x.shape()).is_none() {
+                return Err(format!("{told:?} told: the gradient of {} is {}", x.shape(), gradient.shape()));
+            }
+        }
+        let values = site.run(&site.session()?, &gradients, &operands).map_err(|e| format!("{told:?} told: {e}"))?;
+        let symbolic: Vec<Numbers> = values.iter().map(numbers_of).collect();
+        let varied = row.operands.iter().filter(|o| o.varies());
+        if let Some((o, g)) = varied.zip(&symbolic).find(|(o, g)| g.shape() != o.dims) {
+            return Err(format!("{told:?} told: the gradient of {:?} is {:?}", o.dims, g.shape()));
+        }
+        moved(row, &operands, |operand, index, [more, less]| {
+            let objective = |operands: &[Numbers]| -> f64 {
+                let weighed = |y: &Numbers| y.iter().enumerate().map(|(i, y)| weight(i, 0) * y * y).sum::<f64>();
+                row.results(operands).iter().map(weighed).sum()
+            };
+            let numeric = (objective(more) - objective(less)) / (2.0 * STEP);
+            let at = format!("{told:?} told: the gradient by operand {operand} at {index:?}");
+            close(&at, symbolic[operand][IxDyn(index)], numeric)
+        })?;
+    }
+    Ok(())
+}
+
+/// Asking for the gradient of what has none is a mistake.
+fn refused(row: &Row) -> Result<(), String> {
+    let dtype = row.dtypes[0];
+    let site = Site::new(row, dtype, Told::Extents);
+    let sources = varied(row, &site);
+    if !dtype.is_float() || sources.is_empty() {
+        return Ok(());
+    }
+    let y = site.outputs[0].cast(DType::F64).sum();
+    let _ = gradients(y, sources);
+    if site.graph.check().is_ok() { Err("has a gradient".to_owned()) } else { Ok(()) }
+}
+
+/// The symbolic gradient of a weighted sum of the symbolic gradients is that sum's central difference.
+pub(crate) fn second_gradient(row: &Row) -> Result<(), String> {
+    if row.gradient != Gradient::Smooth {
+        return Ok(());
+    }
+    let operands = row.numbers(DType::F64);
+    let site = Site::new(row, DType::F64, Told::Extents);
+    let first = gradients(site.objective(), varied(row, &site));
+    let terms: Vec<Tensor> =
+        first.iter().enumerate().map(|(i, g)| (weights(&site.graph, *g, i + 1) * *g).sum()).collect();
+    let z = site.graph.add_n(&terms);
+    let second = gradients(z, varied(row, &site));
+    let session = site.session()?;
+    let symbolic: Vec<Numbers> = site.run(&session, &second, &operands)?.iter().map(numbers_of).collect();
+    moved(row, &operands, |operand, index, [more, less]| {
+        let at = |operands: &[Numbers]| -> Result<f64, String> {
+            site.run(&session, &[z], operands)?[0].scalar::<f64>().map_err(|e| e.to_string())
+        };
+        let numeric = (at(more)? - at(less)?) / (2.0 * STEP);
+        let what = format!("the second gradient by operand {operand} at {index:?}");
+        close(&what, symbolic[operand][IxDyn(index)], numeric)
+    })
+}

@@ -1,0 +1,53 @@
+//! Every operation against its definition: one table of rows in `cases`, one check a column here.
+//!
+//! `row` says what a row is, `reference` has the naive loops that rows are checked against, `names` ties the rows to
+//! the enum of operations, and `check` runs a row.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod cases;
+mod check;
+mod names;
+mod reference;
+mod row;
+
+use cases::rows;
+use row::Row;
+
+/// Checks every row, and fails with what is wrong with each.
+fn every_row(check: impl Fn(&Row) -> Result<(), String>) {
+    let told: Vec<String> = rows().iter().filter_map(|row| check(row).err().map(|e| format!("{row}: {e}"))).collect();
+    assert!(told.is_empty(), "{} rows fail\n{}", told.len(), told.join("\n"));
+}
+
+#[test]
+fn every_operation_has_a_row() {
+    let rows: Vec<&str> = rows().iter().map(|row| names::of(&row.op)).collect();
+    let missing: Vec<&&str> = names::ALL.iter().filter(|name| !rows.contains(*name)).collect();
+    assert!(missing.is_empty(), "no row in tests/ops/cases.rs for {missing:?}");
+}
+
+#[test]
+fn values_are_the_references() {
+    every_row(|row| row.dtypes.iter().try_for_each(|dtype| check::value(row, *dtype)));
+}
+
+#[test]
+fn other_dtypes_are_mistakes() {
+    every_row(check::refusals);
+}
+
+#[test]
+fn inference_tells_what_runs_produce() {
+    every_row(|row| row.dtypes.iter().try_for_each(|dtype| check::inference(row, *dtype)));
+}
+
+#[test]
+fn gradients_are_central_differences() {
+    every_row(check::gradient);
+}
+
+#[test]
+fn second_gradients_are_central_differences() {
+    every_row(check::second_gradient);
+}

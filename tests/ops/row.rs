@@ -1,0 +1,224 @@
+//! What a row of the table is: an operation, its operands, and a function of f64 arrays that defines its results.
+
+use std::fmt;
+use std::rc::Rc;
+
+use dormouse::prelude::*;
+use dormouse::value::Op;
+use ndarray::{ArrayD, IxDyn};
+
+/// The arrays that references compute with; booleans are 0 and 1.
+pub(crate) type Numbers = ArrayD<f64>;
+
+/// A function of the operands.
+type Reference<R> = dyn Fn(&[Numbers]) -> R;
+
+/// The dtypes that carry gradients.
+pub(crate) const FLOATS: [DType; 2] = [DType::F64, DType::F32];
+/// Integers.
+pub(crate) const INTEGERS: [DType; 3] = [DType::I32, DType::I64, DType::U8];
+/// Integers with a sign.
+pub(crate) const SIGNED: [DType; 2] = [DType::I32, DType::I64];
+/// What may be any dtype, beyond floats.
+pub(crate) const ANY: [DType; 4] = [DType::I32, DType::I64, DType::U8, DType::Bool];
+
+/// One operation with operands, and what it gives.
+pub(crate) struct Row {
+    pub(crate) op: Op,
+    pub(crate) operands: Vec<Operand>,
+    /// The dtypes that the operands of no dtype of their own take; others are mistakes.
+    pub(crate) dtypes: Vec<DType>,
+    /// The results' dtype, where it is not the operands'.
+    pub(crate) gives: Option<DType>,
+    pub(crate) gradient: Gradient,
+    reference: Box<Reference<Vec<Numbers>>>,
+}
+
+/// What is held of a row's gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gradient {
+    /// It is that of the reference, and so is its own.
+    Smooth,
+    /// It is that of the reference, and does not depend on the operands.
+    Fixed,
+    /// It is the gradient, but the results are too coarse for differences.
+    Coarse,
+    /// There is none, and asking for it is a mistake.
+    None,
+}
+
+/// One result, or several.
+pub(crate) trait Results {
+    fn list(self) -> Vec<Numbers>;
+}
+
+impl Results for Numbers {
+    fn list(self) -> Vec<Numbers> {
+        vec![self]
+    }
+}
+
+impl<const N: usize> Results for [Numbers; N] {
+    fn list(self) -> Vec<Numbers> {
+        self.into()
+    }
+}
+
+/// A row of floats that is differentiable.
+pub(crate) fn row<const N: usize, R: Results>(
+    op: Op,
+    operands: [Operand; N],
+    reference: impl Fn(&[Numbers]) -> R + 'static,
+) -> Row {
+    let reference = Box::new(move |x: &[Numbers]| reference(x).list());
+    Row { op, operands: operands.into(), dtypes: FLOATS.to_vec(), gives: None, gradient: Gradient::Smooth, reference }
+}
+
+impl Row {
+    /// Dtypes beside the floats.
+    pub(crate) fn also(mut self, dtypes: &[DType]) -> Self {
+        self.dtypes.extend(dtypes);
+        self
+    }
+
+    /// Dtypes instead of the floats.
+    pub(crate) fn only(self, dtypes: &[DType]) -> Self {
+        Row { dtypes: dtypes.to_vec(), ..self }.steps()
+    }
+
+    pub(crate) fn gives(self, dtype: DType) -> Self {
+        Row { gives: Some(dtype), ..self }
+    }
+
+    /// Without a gradient.
+    pub(crate) fn steps(self) -> Self {
+        self.gradient(Gradient::None)
+    }
+
+    pub(crate) fn gradient(self, gradient: Gradient) -> Self {
+        Row { gradient, ..self }
+    }
+
+    /// The results, by the reference.
+    pub(crate) fn results(&self, operands: &[Numbers]) -> Vec<Numbers> {
+        (self.reference)(operands)
+    }
+
+    /// The operands' numbers in a dtype, already rounded to it.
+    pub(crate) fn numbers(&self, dtype: DType) -> Vec<Numbers> {
+        let mut all: Vec<Numbers> = Vec::new();
+        for (index, operand) in self.operands.iter().enumerate() {
+            let numbers = operand.numbers(index, operand.dtype.unwrap_or(dtype), &all);
+            all.push(numbers);
+        }
+        all
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<_> = self.operands.iter().map(|o| &o.dims).collect();
+        write!(f, "{:?} of {dims:?}", self.op)
+    }
+}
+
+/// An operand: its extents, and which numbers it holds.
+#[derive(Clone)]
+pub(crate) struct Operand {
+    pub(crate) dims: Vec<usize>,
+    /// Its own dtype, where it does not follow the row's.
+    pub(crate) dtype: Option<DType>,
+    varied: bool,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    /// In (−2, 2), integers in −5 ..= 5, bytes in 0 ..= 10; floats are neither equal nor whole.
+    Signed,
+    /// In (0.3, 1.2), integers in 1 ..= 7.
+    Positive,
+    /// These.
+    Given(Vec<f64>),
+    /// Made of the operands before.
+    Made(Rc<Reference<Numbers>>),
+}
+
+fn operand(dims: &[usize], content: Content) -> Operand {
+    Operand { dims: dims.to_vec(), dtype: None, varied: true, content }
+}
+
+/// Numbers of both signs.
+pub(crate) fn signed<const N: usize>(dims: [usize; N]) -> Operand {
+    operand(&dims, Content::Signed)
+}
+
+/// Numbers above 0.
+pub(crate) fn positive<const N: usize>(dims: [usize; N]) -> Operand {
+    operand(&dims, Content::Positive)
+}
+
+/// An operand that gives its shape only.
+pub(crate) fn like<const N: usize>(dims: [usize; N]) -> Operand {
+    signed(dims).held()
+}
+
+/// Truths.
+pub(crate) fn truths<const N: usize>(dims: [usize; N]) -> Operand {
+    Operand { dtype: Some(DType::Bool), ..signed(dims) }
+}
+
+/// Indices, in i64.
+pub(crate) fn indices<const N: usize>(dims: [usize; N], numbers: &[usize]) -> Operand {
+    let numbers = numbers.iter().map(|n| *n as f64).collect();
+    Operand { dtype: Some(DType::I64), ..operand(&dims, Content::Given(numbers)) }
+}
+
+/// What a function makes of the operands before; its extents are told.
+pub(crate) fn made<const N: usize>(dims: [usize; N], f: impl Fn(&[Numbers]) -> Numbers + 'static) -> Operand {
+    operand(&dims, Content::Made(Rc::new(f))).held()
+}
+
+impl Operand {
+    /// Not one that gradients are taken by.
+    pub(crate) fn held(self) -> Self {
+        Operand { varied: false, ..self }
+    }
+
+    /// Whether gradients are taken by it.
+    pub(crate) fn varies(&self) -> bool {
+        self.varied && self.dtype.is_none()
+    }
+
+    fn numbers(&self, index: usize, dtype: DType, before: &[Numbers]) -> Numbers {
+        let n: usize = self.dims.iter().product();
+        let numbers: Vec<f64> = match &self.content {
+            Content::Given(numbers) => numbers.clone(),
+            Content::Made(f) => return f(before),
+            Content::Signed | Content::Positive => {
+                let signed = matches!(self.content, Content::Signed);
+                (0..n).map(|i| number(fraction(i, n, index), signed, dtype)).collect()
+            }
+        };
+        ArrayD::from_shape_vec(IxDyn(&self.dims), numbers).unwrap()
+    }
+}
+
+/// Element i of n without a pattern: in (0, 1), each another, and other ones in each operand.
+fn fraction(i: usize, n: usize, operand: usize) -> f64 {
+    let step = [7, 11, 13, 17].into_iter().find(|s| !n.is_multiple_of(*s)).unwrap_or(1);
+    let place = (i * step + 3 * operand + 2) % n;
+    (place as f64 + 0.37 + 0.06 * operand as f64) / n as f64
+}
+
+fn number(u: f64, signed: bool, dtype: DType) -> f64 {
+    match (dtype, signed) {
+        (DType::F64, true) => 4.0 * u - 2.0,
+        (DType::F64, false) => 0.3 + 0.9 * u,
+        (DType::F32, _) => f64::from(number(u, signed, DType::F64) as f32),
+        (DType::I32 | DType::I64, true) => (11.0 * u).floor() - 5.0,
+        (DType::U8, true) => (11.0 * u).floor(),
+        (DType::I32 | DType::I64 | DType::U8, false) => (7.0 * u).floor() + 1.0,
+        (DType::Bool, _) => f64::from(u8::from(u < 0.5)),
+    }
+}
