@@ -20,6 +20,7 @@
 //! - No number is computed here: kernels do that.
 
 mod buffer;
+mod constants;
 mod error;
 mod evaluate;
 mod execute;
