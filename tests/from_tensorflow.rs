@@ -183,6 +183,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         Mnist::open(path)?;
         mnist.train.next_batch(100)?;
         Saver::new().variables([("v/ExponentialMovingAverage", w)]);
+        session.freeze_variables(&[y])?;
     }
     Ok(())
 }
