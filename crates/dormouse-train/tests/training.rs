@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use dormouse_graph::{Array, Elementwise, Fill, Graph, Linalg, Normal, Reduction, Reuse, Tensor, Variable, Zeros};
+use dormouse_graph::{
+    Array, Elementwise, Fill, Graph, Linalg, Normal, Reduction, Reuse, Tensor, TruncatedNormal, Variable, Zeros,
+};
 use dormouse_session::{Session, feeds};
 use dormouse_train::layers::{AveragePool, Conv2d, Dense, Dropout, Flatten, Layer, MaxPool, sequence};
 use dormouse_train::losses::{self, Weighting};
@@ -390,4 +392,39 @@ fn accuracy_counts_rows() {
     assert!(session.run(variable, feeds![]).unwrap_err().is_uninitialized());
     let [classes, rows] = session.run([classes, rows], feeds![]).unwrap();
     assert_eq!([classes, rows].map(|v| v.scalar::<f32>().unwrap()), [2.0 / 3.0, 1.0 / 3.0]);
+}
+
+#[test]
+fn a_convolutional_model_learns_which_half_is_bright() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, 8, 8, 1]);
+    let labels = graph.placeholder(DType::I64, shape![?]);
+    let hidden = sequence(
+        x,
+        &[
+            &Conv2d::new(4, [3, 3]).padding(Padding::Same).kernel_initializer(TruncatedNormal::new(0.3).seed(1)).relu(),
+            &MaxPool::new([2, 2], [2, 2]),
+            &AveragePool::new([3, 3], [2, 2]).padding(Padding::Same),
+            &Flatten,
+        ],
+    );
+    let logits = Dense::new(2).kernel_initializer(TruncatedNormal::new(0.3).seed(2)).apply(hidden);
+    let loss = losses::sparse_softmax_cross_entropy(labels, logits);
+    let right = metrics::accuracy(labels, logits);
+    let train = Adam::new(0.02).minimize(loss);
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    session.run(init, feeds![]).unwrap();
+    let images = ndarray::Array4::from_shape_fn((16, 8, 8, 1), |(n, i, j, _)| {
+        let bright = if n % 2 == 0 { j < 4 } else { j >= 4 };
+        ((n * 7 + i * 3 + j * 5) % 11) as f32 / 22.0 + if bright { 0.5 } else { 0.0 }
+    });
+    let classes = ndarray::Array1::from_shape_fn(16, |n| (n % 2) as i64);
+    let feeds = || feeds![x => &images, labels => &classes];
+    for _ in 0..60 {
+        session.run(train, feeds()).unwrap();
+    }
+    let (loss, right) = session.run((loss, right), feeds()).unwrap();
+    assert!(loss.scalar::<f32>().unwrap() < 0.1, "{loss}");
+    assert_eq!(right.scalar::<f32>().unwrap(), 1.0);
 }
