@@ -428,3 +428,26 @@ fn a_convolutional_model_learns_which_half_is_bright() {
     assert!(loss.scalar::<f32>().unwrap() < 0.1, "{loss}");
     assert_eq!(right.scalar::<f32>().unwrap(), 1.0);
 }
+
+#[test]
+fn slots_and_operations_are_named_in_scopes_as_tensorflow_names_them() {
+    let names = |graph: &Graph| graph.variables().into_iter().map(Variable::name).collect::<Vec<_>>();
+    let graph = Graph::new();
+    let (w, u) =
+        graph.scope("s", || (graph.get_variable("w", [2], Zeros::default()), graph.variable([1.0_f32]).named("u")));
+    let train = graph.scope("t", || Adam::new(0.1).minimize(w.l2_loss() + u.l2_loss()));
+    assert_eq!(train.name(), "t/Adam");
+    let slots =
+        ["t/beta1_power:0", "t/beta2_power:0", "t/s/w/Adam:0", "t/s/w/Adam_1:0", "t/s/u/Adam:0", "t/s/u/Adam_1:0"];
+    assert_eq!(names(&graph)[2..], slots);
+
+    let graph = Graph::new();
+    let w = graph.get_variable("w", [2], Zeros::default());
+    let loss = w.l2_loss();
+    let inside = graph.name_scope("n", || Adam::new(0.1).minimize(loss));
+    let outside = Adam::new(0.1).minimize(loss);
+    assert_eq!([inside.name(), outside.name()], ["n/Adam", "Adam"]);
+    let first = ["n/beta1_power:0", "n/beta2_power:0", "w/Adam:0", "w/Adam_1:0"];
+    let second = ["beta1_power:0", "beta2_power:0", "w/Adam_2:0", "w/Adam_3:0"];
+    assert_eq!(names(&graph)[1..], [first, second].concat());
+}

@@ -9,6 +9,8 @@ use crate::scalar::Scalar;
 ///
 /// m ← m + (g − m)(1 − β₁), v ← v + (g² − v)(1 − β₂),
 /// w ← w − m · rate √(1 − β₂ᵗ) / (1 − β₁ᵗ) / (√v + ε).
+///
+/// t counts runs: two operations of one `Adam`, run in one run, raise it by one.
 #[derive(Debug)]
 pub struct Adam {
     rate: Scalar,
