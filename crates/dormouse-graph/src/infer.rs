@@ -228,6 +228,13 @@ mod tests {
     }
 
     #[test]
+    fn parts_that_are_longer_together_than_can_be_counted_are_refused() {
+        let long = told(Op::Concat { axis: 0 }, &[shape![usize::MAX], shape![1]]);
+        assert!(long.ends_with("are longer than can be counted"), "{long}");
+        assert_eq!(told(Op::Concat { axis: 0 }, &[shape![?], shape![1]]), "[?]");
+    }
+
+    #[test]
     fn results_that_no_machine_holds_are_refused() {
         let huge = Op::BroadcastTo { dims: SmallVec::from_slice(&[1 << 40, 1 << 40]) };
         assert!(told(huge, &[shape![]]).ends_with("does not fit in memory"));

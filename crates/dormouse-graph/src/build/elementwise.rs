@@ -106,11 +106,15 @@ pub trait Elementwise: Symbol {
         logical_xor Op::Logical(LogicalOp::Xor);
     }
 
-    /// x / y in floats: i32, i64 and u8 become f64 first, as TensorFlow's `truediv`.
+    /// x / y in floats: i32 and i64 become f64 first and u8 becomes f32, as in TensorFlow's `truediv`.
     #[track_caller]
     fn true_div(self, other: impl Operand) -> Tensor {
         let x = self.tensor();
-        let float = |t: Tensor| if t.dtype().is_integer() { t.cast(DType::F64) } else { t };
+        let float = |t: Tensor| match t.dtype() {
+            DType::I32 | DType::I64 => t.cast(DType::F64),
+            DType::U8 => t.cast(DType::F32),
+            DType::F32 | DType::F64 | DType::Bool => t,
+        };
         match other.weak() {
             Some(_) => float(x) / other,
             None => float(x) / float(other.tensor_like(x)),

@@ -187,6 +187,10 @@ impl Graph {
         self.composite(at, name, |own| {
             let kind = NodeKind::Random { distribution, seeds };
             let drawn = self.push_tensor(at, Naming::Scoped(op), kind, &operands, fact);
+            if distribution == Distribution::Uniform && factor == 1.0 && offset == 0.0 {
+                // What the generator draws already is over [0, 1).
+                return drawn;
+            }
             let factor = self.constant_named(at, Naming::Scoped(factor_name), weak(factor));
             let offset = self.constant_named(at, Naming::Scoped(offset_name), weak(offset));
             let binary = |naming, op, a, b| {

@@ -161,7 +161,11 @@ pub(super) fn concat(axis: i32, x: &[Fact]) -> Facts {
                 }
                 for (i, (s, d)) in sum.iter_mut().zip(dims).enumerate() {
                     *s = if i == at {
-                        *s + *d
+                        let sum = *s + *d;
+                        if sum == Dim::Unknown && *s != Dim::Unknown && *d != Dim::Unknown {
+                            return Err(format!("{s} and {d} together are longer than can be counted"));
+                        }
+                        sum
                     } else {
                         s.unify(*d).ok_or_else(|| format!("shapes differ: {} and {}", x[0].shape, fact.shape))?
                     };
