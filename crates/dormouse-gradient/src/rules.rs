@@ -93,7 +93,7 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
             let begin = paddings.iter().map(|[before, _]| i64::from(*before)).collect();
             apply(Op::SliceLike { begin }, &[dy, s.x[0]])
         }),
-        Op::Tile { multiples } => one(&|dy| apply(Op::TileGrad { multiples: multiples.clone() }, &[dy])),
+        Op::Tile { multiples } => one(&|dy| array::tile(multiples, dy, s)),
         Op::TileGrad { multiples } => one(&|g| apply(Op::Tile { multiples: multiples.clone() }, &[g])),
         Op::Gather { axis } => one(&|dy| array::gather(*axis, dy, s)),
         Op::GatherGrad { axis } => one(&|g| apply(Op::Gather { axis: *axis }, &[g, s.x[1]])),

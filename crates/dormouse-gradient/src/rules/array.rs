@@ -1,7 +1,7 @@
 //! Operations that move elements: their gradients move them back.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::Op;
+use dormouse_value::{Op, ReduceOp};
 use smallvec::{SmallVec, smallvec};
 
 use super::{Found, Site};
@@ -24,6 +24,15 @@ pub(super) fn concat(axis: i32, s: &Site<'_>) -> Found {
 pub(super) fn concat_grad(axis: i32, index: u32, g: Tensor, s: &Site<'_>) -> Tensor {
     let parts = (0..).zip(&s.x[1..]).map(|(i, x): (u32, _)| if i == index { g } else { x.zeros_like() });
     s.graph.apply(Op::Concat { axis }, &parts.collect::<SmallVec<[Tensor; 4]>>())
+}
+
+pub(super) fn tile(multiples: &[u32], dy: Tensor, s: &Site<'_>) -> Tensor {
+    if multiples.contains(&0) {
+        // Without copies there is no dy to tell the extents by: the sum of nothing, spread over x.
+        let nothing = s.graph.apply(Op::Reduce { op: ReduceOp::Sum, axes: None, keep_dims: false }, &[dy]);
+        return s.graph.apply(Op::BroadcastLike, &[nothing, s.x[0]]);
+    }
+    s.graph.apply(Op::TileGrad { multiples: multiples.iter().copied().collect() }, &[dy])
 }
 
 pub(super) fn gather(axis: i32, dy: Tensor, s: &Site<'_>) -> Tensor {

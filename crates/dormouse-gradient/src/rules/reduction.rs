@@ -1,7 +1,7 @@
 //! Reductions and running sums: gradients spread over what was reduced.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, DType, Op, ReduceOp};
+use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, DType, LogicalOp, Op, ReduceOp};
 use smallvec::smallvec;
 
 use super::{Found, Site};
@@ -73,6 +73,24 @@ pub(super) fn cumulative(
     let back = |t| s.graph.apply(Op::Cumulative { op: CumulativeOp::Sum, axis, exclusive, reverse: !reverse }, &[t]);
     match op {
         CumulativeOp::Sum => back(dy),
-        CumulativeOp::Prod => back(s.y * dy) / s.x[0],
+        CumulativeOp::Prod => running_product(axis, exclusive, reverse, dy, s),
     }
+}
+
+/// yⱼ = Πₖ xₖ over k up to j ⇒ dxᵢ = Σⱼ dyⱼ yⱼ / xᵢ over j from i on, where xᵢ ≠ 0. Of the zeros only the first, as it
+/// runs, has a gradient: what the sum is with 1 in its place, since every yⱼ that leaves it out has no other zero before.
+/// The gradient's own gradient is right where no more than one zero runs.
+fn running_product(axis: i32, exclusive: bool, reverse: bool, dy: Tensor, s: &Site<'_>) -> Tensor {
+    let x = s.x[0];
+    let run = |op, exclusive, reverse, t| s.graph.apply(Op::Cumulative { op, axis, exclusive, reverse }, &[t]);
+    let back = |y: Tensor| run(CumulativeOp::Sum, exclusive, !reverse, y * dy);
+    let equal = |a, b| s.graph.apply(Op::Compare(CompareOp::Equal), &[a, b]);
+    let select = |condition, a, b| s.graph.apply(Op::Select, &[condition, a, b]);
+    let (zeros, ones) = (x.zeros_like(), x.ones_like());
+    let zero = equal(x, zeros);
+    let count = run(CumulativeOp::Sum, false, reverse, zero.cast(x.dtype()));
+    let first = s.graph.apply(Op::Logical(LogicalOp::And), &[zero, equal(count, ones)]);
+    let without = run(CumulativeOp::Prod, exclusive, reverse, select(first, ones, x));
+    let elsewhere = select(zero, zeros, back(s.y) / select(zero, ones, x));
+    select(first, back(without), elsewhere)
 }
