@@ -76,7 +76,7 @@ pub enum UnaryOp {
     Sigmoid,
     /// ln(1 + eˣ).
     Softplus,
-    /// max(x, 0); NaN of NaN.
+    /// max(x, 0), which is 0 of −0; NaN of NaN.
     Relu,
     /// x where positive, eˣ − 1 elsewhere.
     Elu,
@@ -154,9 +154,9 @@ pub enum ReduceOp {
     Mean,
     /// Πx; 1 of none.
     Prod,
-    /// The largest; the dtype's lowest of none; NaN where any is.
+    /// The largest; of none −∞, of no integers the lowest; NaN where any is.
     Max,
-    /// The smallest; the dtype's highest of none; NaN where any is.
+    /// The smallest; of none ∞, of no integers the highest; NaN where any is.
     Min,
     /// ∨ of booleans.
     Any,

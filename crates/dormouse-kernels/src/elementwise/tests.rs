@@ -127,7 +127,7 @@ macro_rules! float_reference {
                     UnaryOp::Tanh => math::tanh(x),
                     UnaryOp::Sigmoid => math::sigmoid(x),
                     UnaryOp::Softplus => math::softplus(x),
-                    UnaryOp::Relu => if x < 0.0 { 0.0 } else { x },
+                    UnaryOp::Relu => if x <= 0.0 { 0.0 } else { x },
                     UnaryOp::Elu => if x > 0.0 { x } else { math::expm1(x) },
                     UnaryOp::Floor => x.floor(),
                     UnaryOp::Ceil => x.ceil(),

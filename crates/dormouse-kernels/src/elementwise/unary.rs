@@ -59,7 +59,7 @@ macro_rules! float {
                             UnaryOp::Tanh => slow(unary!(|x: $T| -> $T { math::tanh(x) }), 36.0, 0.9),
                             UnaryOp::Sigmoid => slow(unary!(|x: $T| -> $T { math::sigmoid(x) }), 24.0, 0.9),
                             UnaryOp::Softplus => slow(unary!(|x: $T| -> $T { math::softplus(x) }), 50.0, 2.0),
-                            UnaryOp::Relu => simple(unary!(|x: $T| -> $T { if x < 0.0 { 0.0 } else { x } })),
+                            UnaryOp::Relu => simple(unary!(|x: $T| -> $T { if x <= 0.0 { 0.0 } else { x } })),
                             UnaryOp::Elu => slow(unary!(|x: $T| -> $T { math::elu(x) }), 24.0, 0.6),
                             UnaryOp::Floor => simple(unary!(|x: $T| -> $T { x.floor() })),
                             UnaryOp::Ceil => simple(unary!(|x: $T| -> $T { x.ceil() })),
