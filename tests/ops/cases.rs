@@ -7,7 +7,9 @@ use dormouse::value::{
 use ndarray::IxDyn;
 
 use crate::reference::{Windows, at, fold, from, line, map, softmax, truth, zip};
-use crate::row::{ANY, Gradient, INTEGERS, Numbers, Row, SIGNED, indices, like, made, positive, row, signed, truths};
+use crate::row::{
+    ANY, Gradient, INTEGERS, Numbers, Operand, Row, SIGNED, given, indices, like, made, positive, row, signed, truths,
+};
 
 /// Every row.
 pub(crate) fn rows() -> Vec<Row> {
@@ -15,6 +17,44 @@ pub(crate) fn rows() -> Vec<Row> {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Operations of so much that threads share the work: rows for checks that need no reference.
+pub(crate) fn large() -> Vec<Row> {
+    let of = |op, x: Vec<Operand>| row(op, x, first).only(&[DType::F32]);
+    let smooth = |op, x| of(op, x).gradient(Gradient::Smooth);
+    let reduce = |op, axes| Op::Reduce { op, axes, keep_dims: false };
+    let window = |stride| Window2d { strides: [stride; 2], dilations: [1, 1], padding: Padding::Same };
+    let picked: Vec<usize> = (0..20_000).map(|i| i * 7919 % 1000).collect();
+    let mut rows = vec![
+        smooth(Op::Unary(U::Tanh), vec![signed([300_000])]),
+        smooth(Op::Binary(B::Mul), vec![signed([1000, 300]), signed([300])]),
+        smooth(Op::MatMul { transpose_a: false, transpose_b: false }, vec![signed([200, 300]), signed([300, 250])]),
+        smooth(Op::MatMul { transpose_a: false, transpose_b: true }, vec![signed([3, 5000]), signed([7, 5000])]),
+        smooth(Op::Transpose { perm: list([1, 0]) }, vec![signed([700, 501])]),
+        smooth(Op::Concat { axis: 1 }, vec![signed([700, 300]), signed([700, 201])]),
+        smooth(Op::Tile { multiples: list([30, 20]) }, vec![signed([20, 30])]),
+        smooth(Op::Gather { axis: 0 }, vec![signed([1000, 20]), indices([20_000], &picked)]),
+        smooth(Op::SumLike, vec![signed([1000, 300]), like([300])]),
+        smooth(
+            Op::Cumulative { op: CumulativeOp::Sum, axis: 0, exclusive: false, reverse: false },
+            vec![signed([3000, 100])],
+        ),
+        smooth(Op::Softmax { axis: -1 }, vec![signed([3000, 100])]),
+        smooth(Op::LogSoftmax { axis: 0 }, vec![signed([100, 3000])]),
+        smooth(Op::L2Loss, vec![signed([500_000])]),
+        smooth(Op::Conv2d(window(1)), vec![signed([8, 20, 20, 8]), signed([5, 5, 8, 16])]),
+        smooth(Op::Conv2d(window(2)), vec![signed([1, 90, 80, 3]), signed([3, 3, 3, 20])]),
+        smooth(Op::Pool2d { op: PoolOp::Max, size: [2, 2], window: window(2) }, vec![signed([20, 28, 28, 32])]),
+        smooth(Op::Pool2d { op: PoolOp::Average, size: [3, 3], window: window(1) }, vec![signed([1, 200, 100, 16])]),
+        of(Op::ArgMax { axis: 1, output: DType::I64 }, vec![signed([3000, 100])]),
+    ];
+    for op in [ReduceOp::Sum, ReduceOp::Mean, ReduceOp::Max] {
+        rows.push(smooth(reduce(op, None), vec![signed([500_000])]));
+        rows.push(smooth(reduce(op, Some(list([0]))), vec![signed([3000, 100])]));
+        rows.push(smooth(reduce(op, Some(list([1]))), vec![signed([3000, 100])]));
+    }
+    rows
 }
 
 /// A list of an attribute.
@@ -152,9 +192,9 @@ fn reductions() -> Vec<Row> {
         .also(&INTEGERS)
         .steps()
     };
-    let running = |op, exclusive: bool, reverse: bool, start: f64, f: fn(f64, f64) -> f64| {
-        row(Op::Cumulative { op, axis: 1, exclusive, reverse }, [signed([2, 4])], move |x| {
-            from(&[2, 4], |i| {
+    let running = |op, x, exclusive: bool, reverse: bool, start: f64, f: fn(f64, f64) -> f64| {
+        row(Op::Cumulative { op, axis: 1, exclusive, reverse }, [x], move |x| {
+            from(x[0].shape(), |i| {
                 let counts = |j: usize| {
                     let before = if reverse { j > i[1] } else { j < i[1] };
                     before || (j == i[1] && !exclusive)
@@ -165,6 +205,8 @@ fn reductions() -> Vec<Row> {
         })
         .also(&INTEGERS)
     };
+    let zero = || given([2, 4], &[2.0, 3.0, 0.0, 5.0, 0.0, 4.0, 1.0, 2.0]);
+    let zeros = || given([1, 5], &[2.0, 0.0, 3.0, 0.0, 4.0]);
     let mut rows = vec![
         reduce(ReduceOp::Any, Some(&[1]), any).only(&[DType::Bool]),
         reduce(ReduceOp::All, None, all).only(&[DType::Bool]),
@@ -188,8 +230,11 @@ fn reductions() -> Vec<Row> {
         rows.push(kept(op, f).also(&INTEGERS));
     }
     for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
-        rows.push(running(CumulativeOp::Sum, exclusive, reverse, 0.0, |a, b| a + b));
-        rows.push(running(CumulativeOp::Prod, exclusive, reverse, 1.0, |a, b| a * b));
+        rows.push(running(CumulativeOp::Sum, signed([2, 4]), exclusive, reverse, 0.0, |a, b| a + b));
+        let product = |x| running(CumulativeOp::Prod, x, exclusive, reverse, 1.0, |a, b| a * b);
+        rows.push(product(signed([2, 4])));
+        rows.push(product(zero()));
+        rows.push(product(zeros()).gradient(Gradient::Fixed));
     }
     rows
 }

@@ -1,5 +1,6 @@
 //! The columns of the table: what is checked of a row. Each says in one line what is wrong.
 
+use dormouse::io::{decode_graph, encode_graph};
 use dormouse::prelude::*;
 use ndarray::IxDyn;
 
@@ -291,4 +292,58 @@ pub(crate) fn second_gradient(row: &Row) -> Result<(), String> {
         let what = format!("the second gradient by operand {operand} at {index:?}");
         close(&what, symbolic[operand][IxDyn(index)], numeric)
     })
+}
+
+/// The row's node and, where it has a gradient, that.
+fn with_gradient(row: &Row, dtype: DType) -> (Site, Vec<Tensor>) {
+    let site = Site::new(row, dtype, Told::Extents);
+    let mut fetches = site.outputs.clone();
+    if row.gradient != Gradient::None && dtype.is_float() {
+        fetches.extend(gradients(site.objective(), varied(row, &site)));
+    }
+    (site, fetches)
+}
+
+/// Gives the bits that the first of these options gives, whichever of them a session has.
+fn same_under(row: &Row, dtype: DType, options: &[SessionOptions]) -> Result<(), String> {
+    let operands = row.numbers(dtype);
+    let (site, fetches) = with_gradient(row, dtype);
+    let mut bits: Option<Vec<Value>> = None;
+    for options in options {
+        let session = Session::with_options(&site.graph, *options).map_err(|e| e.to_string())?;
+        let values = site.run(&session, &fetches, &operands)?;
+        match &bits {
+            None => bits = Some(values),
+            Some(bits) if same_bits(bits, &values) => {}
+            Some(_) => return Err(format!("{dtype}: other bits with {options:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// Any number of threads gives the same bits, of the gradient too.
+pub(crate) fn threads(row: &Row, dtype: DType) -> Result<(), String> {
+    let of = |threads| SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+    same_under(row, dtype, &[of(1), of(2), of(8)])
+}
+
+/// The compiler gives the bits of node by node where it is to be exact, of the gradient too.
+pub(crate) fn compiled(row: &Row, dtype: DType) -> Result<(), String> {
+    let of = |optimize| SessionOptions { optimize, ..SessionOptions::default() };
+    same_under(row, dtype, &[of(Optimize::None), of(Optimize::Exact)])
+}
+
+/// A graph that was saved and loaded gives the same bits, of the gradient too.
+pub(crate) fn files(row: &Row, dtype: DType) -> Result<(), String> {
+    let operands = row.numbers(dtype);
+    let (site, fetches) = with_gradient(row, dtype);
+    let before = site.run(&site.session()?, &fetches, &operands)?;
+    let bytes = encode_graph(&site.graph).map_err(|e| e.to_string())?;
+    let graph = decode_graph(&bytes).map_err(|e| e.to_string())?;
+    let again = |x: &Tensor| graph.tensor(&x.name()).ok_or_else(|| format!("{} is lost", x.name()));
+    let find = |tensors: &[Tensor]| tensors.iter().map(again).collect::<Result<Vec<_>, _>>();
+    let (inputs, outputs, found) = (find(&site.inputs)?, find(&site.outputs)?, find(&fetches)?);
+    let loaded = Site { graph, inputs, outputs };
+    let after = loaded.run(&loaded.session()?, &found, &operands)?;
+    if same_bits(&before, &after) { Ok(()) } else { Err(format!("{dtype}: other bits after loading")) }
 }

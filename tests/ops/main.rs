@@ -11,12 +11,16 @@ mod names;
 mod reference;
 mod row;
 
-use cases::rows;
+use cases::{large, rows};
 use row::Row;
 
-/// Checks every row, and fails with what is wrong with each.
+/// Checks every row of the table, and fails with what is wrong with each.
 fn every_row(check: impl Fn(&Row) -> Result<(), String>) {
-    let told: Vec<String> = rows().iter().filter_map(|row| check(row).err().map(|e| format!("{row}: {e}"))).collect();
+    every_row_of(rows(), check);
+}
+
+fn every_row_of(rows: Vec<Row>, check: impl Fn(&Row) -> Result<(), String>) {
+    let told: Vec<String> = rows.iter().filter_map(|row| check(row).err().map(|e| format!("{row}: {e}"))).collect();
     assert!(told.is_empty(), "{} rows fail\n{}", told.len(), told.join("\n"));
 }
 
@@ -50,4 +54,25 @@ fn gradients_are_central_differences() {
 #[test]
 fn second_gradients_are_central_differences() {
     every_row(check::second_gradient);
+}
+
+#[test]
+fn threads_change_no_bit() {
+    every_row(|row| row.dtypes.iter().try_for_each(|dtype| check::threads(row, *dtype)));
+}
+
+#[test]
+fn threads_change_no_bit_of_large_arrays() {
+    every_row_of(large(), |row| check::threads(row, row.dtypes[0]));
+}
+
+#[test]
+fn the_compiler_changes_no_bit_where_it_is_to_be_exact() {
+    every_row(|row| row.dtypes.iter().try_for_each(|dtype| check::compiled(row, *dtype)));
+    every_row_of(large(), |row| check::compiled(row, row.dtypes[0]));
+}
+
+#[test]
+fn files_change_no_bit() {
+    every_row(|row| row.dtypes.iter().try_for_each(|dtype| check::files(row, *dtype)));
 }

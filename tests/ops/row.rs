@@ -39,7 +39,7 @@ pub(crate) struct Row {
 pub(crate) enum Gradient {
     /// It is that of the reference, and so is its own.
     Smooth,
-    /// It is that of the reference, and does not depend on the operands.
+    /// It is that of the reference; its own is not held.
     Fixed,
     /// It is the gradient, but the results are too coarse for differences.
     Coarse,
@@ -65,9 +65,9 @@ impl<const N: usize> Results for [Numbers; N] {
 }
 
 /// A row of floats that is differentiable.
-pub(crate) fn row<const N: usize, R: Results>(
+pub(crate) fn row<R: Results>(
     op: Op,
-    operands: [Operand; N],
+    operands: impl Into<Vec<Operand>>,
     reference: impl Fn(&[Numbers]) -> R + 'static,
 ) -> Row {
     let reference = Box::new(move |x: &[Numbers]| reference(x).list());
@@ -166,6 +166,11 @@ pub(crate) fn like<const N: usize>(dims: [usize; N]) -> Operand {
 /// Truths.
 pub(crate) fn truths<const N: usize>(dims: [usize; N]) -> Operand {
     Operand { dtype: Some(DType::Bool), ..signed(dims) }
+}
+
+/// These numbers.
+pub(crate) fn given<const N: usize>(dims: [usize; N], numbers: &[f64]) -> Operand {
+    operand(&dims, Content::Given(numbers.to_vec()))
 }
 
 /// Indices, in i64.
