@@ -1,0 +1,165 @@
+//! What operations give, held to what TensorFlow 2.21 gives: the cases of `tests/fixtures/tensorflow.txt`, which
+//! `tests/oracle/ops.py` writes and explains. No TensorFlow is needed here.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod case;
+mod methods;
+mod random;
+
+use case::{Case, Kind};
+use dormouse::prelude::*;
+
+const FIXTURE: &str = include_str!("../fixtures/tensorflow.txt");
+
+/// The lines of the fixture: those of cases, and those of random numbers.
+fn lines(random: bool) -> impl Iterator<Item = &'static str> {
+    let (cases, drawn) = FIXTURE.split_once("# Random numbers\n").unwrap();
+    let part = if random { drawn } else { cases };
+    part.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// How near floats are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Nearness {
+    /// The same bits; NaNs are alike.
+    Bits,
+    /// So many units of the last place apart, at most: functions that both compute to a few.
+    Ulps(u64),
+    /// So many units of the last place of the larger of the number and 1 apart: sums, whose terms cancel. None is equal
+    /// numbers, with either sign of zero.
+    Sums(u64),
+}
+
+/// What is promised of a method's floats, and of its gradients'. Integers and booleans are the same always.
+#[allow(clippy::match_same_arms, reason = "a table: each arm has its reason")]
+fn promised(case: &Case) -> Nearness {
+    use Nearness::{Bits, Sums, Ulps};
+    let gradient = case.kind == Kind::Gradient;
+    match case.method {
+        "conv2d" if gradient => Sums(16),
+        _ if gradient => Sums(8),
+        "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tan" | "tanh" | "sigmoid" | "softplus" | "pow"
+        | "rsqrt" => Ulps(4),
+        // TensorFlow refines the instruction's estimate, to an ulp.
+        "reciprocal" => Ulps(1),
+        "max" | "min" => Sums(0),
+        "sum" | "mean" | "prod" | "cumsum" | "cumprod" | "l2_loss" | "matmul" | "conv2d" | "avg_pool" | "bias_add" => {
+            Sums(8)
+        }
+        "softmax" | "log_softmax" | "sparse_softmax_cross_entropy" | "softmax_cross_entropy" => Sums(8),
+        // TensorFlow's eˣ − 1 loses the digits of a small x.
+        "elu" => Sums(8),
+        _ => Bits,
+    }
+}
+
+trait Float: Copy + std::fmt::Display {
+    fn near(self, other: Self, nearness: Nearness) -> bool;
+}
+
+macro_rules! floats {
+    ($($t:ty: $bits:ty),*) => { $(
+        impl Float for $t {
+            fn near(self, other: $t, nearness: Nearness) -> bool {
+                if self.is_nan() || other.is_nan() || self.is_infinite() || other.is_infinite() {
+                    return self == other || self.is_nan() && other.is_nan();
+                }
+                // Numbers in order have bits in order, those below 0 the other way round.
+                let place = |x: $t| {
+                    let bits = x.abs().to_bits() as i128;
+                    if x.is_sign_negative() { -bits } else { bits }
+                };
+                match nearness {
+                    Nearness::Bits => self.to_bits() == other.to_bits(),
+                    Nearness::Ulps(n) => place(self).abs_diff(place(other)) <= u128::from(n),
+                    Nearness::Sums(n) => (self - other).abs() <= n as $t * <$t>::EPSILON * other.abs().max(1.0),
+                }
+            }
+        }
+    )* };
+}
+floats!(f32: u32, f64: u64);
+
+fn compare(got: &Value, expected: &Value, nearness: Nearness) -> Result<(), String> {
+    fn all<T: Float>(got: &[T], expected: &[T], nearness: Nearness) -> Result<(), String> {
+        let far = got.iter().zip(expected).enumerate().find(|(_, (a, b))| !a.near(**b, nearness));
+        far.map_or(Ok(()), |(i, (a, b))| Err(format!("element {i} is {a}, TensorFlow's {b}")))
+    }
+    if (got.dtype(), got.shape()) != (expected.dtype(), expected.shape()) {
+        let told = |v: &Value| format!("{}{:?}", v.dtype(), v.shape());
+        return Err(format!("{}, TensorFlow's is {}", told(got), told(expected)));
+    }
+    match got.dtype() {
+        DType::F32 => all(&got.to_vec::<f32>().unwrap(), &expected.to_vec().unwrap(), nearness),
+        DType::F64 => all(&got.to_vec::<f64>().unwrap(), &expected.to_vec().unwrap(), nearness),
+        DType::I32 | DType::I64 | DType::U8 | DType::Bool if got == expected => Ok(()),
+        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(format!("{got}, TensorFlow's {expected}")),
+    }
+}
+
+/// Builds a case and runs it.
+fn run(case: &Case) -> Result<Vec<Value>, String> {
+    let graph = Graph::new();
+    let inputs: Vec<Tensor> =
+        case.operands.iter().map(|value| graph.placeholder(value.dtype(), Shape::known(value.shape()))).collect();
+    let outputs = match case.kind {
+        Kind::Value => vec![methods::build(case, &inputs)],
+        Kind::Gradient => {
+            let (w, inputs) = inputs.split_last().unwrap();
+            let y = methods::build(case, inputs);
+            let sources: Vec<Tensor> = inputs.iter().copied().filter(|x| x.dtype().is_float()).collect();
+            gradients((y * *w).sum(), sources)
+        }
+    };
+    let session = Session::new(&graph).map_err(|e| e.to_string())?;
+    let feeds: Vec<(Tensor, Value)> = inputs.iter().copied().zip(case.operands.iter().cloned()).collect();
+    let values = session.run(&outputs, feeds).map_err(|e| e.to_string())?;
+    for (tensor, value) in outputs.iter().zip(&values) {
+        assert_eq!((tensor.dtype(), tensor.shape()), (value.dtype(), Shape::known(value.shape())), "{}", case.line);
+    }
+    Ok(values)
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    match (run(case), &case.results) {
+        (Err(_), None) => Ok(()),
+        (Ok(_), None) => Err("TensorFlow gives an error".to_owned()),
+        (Err(e), Some(_)) => Err(e),
+        (Ok(got), Some(expected)) => {
+            assert_eq!(got.len(), expected.len(), "{}", case.line);
+            got.iter().zip(expected).try_for_each(|(got, expected)| compare(got, expected, promised(case)))
+        }
+    }
+}
+
+#[test]
+fn operations_give_what_tensorflow_gives() {
+    let mut told = Vec::new();
+    let mut count = 0;
+    for line in lines(false) {
+        let case = Case::new(line);
+        count += 1;
+        if let Err(e) = check(&case) {
+            let short: String = line.chars().take(160).collect();
+            told.push(format!("{e}\n    {short}"));
+        }
+    }
+    assert!(count > 900, "only {count} cases were read");
+    assert!(told.is_empty(), "{} of {count} cases differ\n{}", told.len(), told.join("\n"));
+}
+
+#[test]
+fn draws_are_named_as_tensorflows() {
+    let graph = Graph::new();
+    let plain = graph.random(&[2], Uniform::default());
+    let scaled = graph.random(&[2], Uniform::new(-1.0, 1.0));
+    assert_eq!(plain.name(), "random_uniform/RandomUniform:0");
+    assert_eq!(scaled.name(), "random_uniform_1:0");
+}
+
+#[test]
+fn seeded_draws_are_tensorflows_bits() {
+    let told: Vec<String> = lines(true).filter_map(|line| random::check(line).err()).collect();
+    assert!(told.is_empty(), "{} draws differ\n{}", told.len(), told.join("\n"));
+}
