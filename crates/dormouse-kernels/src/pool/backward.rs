@@ -10,6 +10,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{Float, Layout, TILE, tiled};
+use crate::conv::geometry::Axis;
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
 /// Channels whose largest are kept side by side.
@@ -32,8 +33,15 @@ trait Spread: Debug + Send + Sync + 'static {
     const DY: usize;
     /// The operand that is x, where its numbers matter.
     const X: Option<usize>;
-    /// Adds what one window gives to the rows of the image that `band` holds.
-    fn window(band: &mut Band<'_, Self::T>, x: &[Self::T], dy: &[Self::T], at: [usize; 2]);
+    /// Adds what one window gives to the rows of the image that `band` holds; where `FRESH`, these hold nothing yet.
+    fn window<const FRESH: bool>(band: &mut Band<'_, Self::T>, x: &[Self::T], dy: &[Self::T], at: [usize; 2]);
+}
+
+/// A sum with one more term.
+#[inline(always)]
+fn add<T: Float, const FRESH: bool>(sum: &mut T, term: T) {
+    // Even a first term is added, so that −0 is 0 either way.
+    *sum = if FRESH { T::ZERO } else { *sum } + term;
 }
 
 /// Some rows of one image's gradient.
@@ -61,6 +69,8 @@ struct Bands<P> {
     /// Bands of an image.
     count: usize,
     per_tile: usize,
+    /// Whether each cell lies in one window exactly.
+    partition: bool,
     arch: Arch,
     spread: PhantomData<P>,
 }
@@ -70,7 +80,13 @@ fn kernel<P: Spread>(layout: Layout, cost: Cost) -> Kernel {
     let bands = layout.down.output.div_ceil(windows).max(1);
     let per_tile = if bands == 1 { (TILE / layout.image().max(1)).max(1) } else { 1 };
     let units = if layout.image() == 0 { 0 } else { layout.images * bands };
-    let body = Bands::<P> { layout, windows, count: bands, per_tile, arch: Arch::new(), spread: PhantomData };
+    // Along one axis: windows side by side, to the end.
+    let parts = |axis: &Axis| {
+        axis.stride == axis.taps && axis.dilation == 1 && axis.output * axis.stride >= axis.input + axis.before
+    };
+    let partition = parts(&layout.down) && parts(&layout.across);
+    let body =
+        Bands::<P> { partition, layout, windows, count: bands, per_tile, arch: Arch::new(), spread: PhantomData };
     tiled(units.div_ceil(per_tile), cost, body)
 }
 
@@ -112,7 +128,7 @@ impl<P: Spread> Body for Bands<P> {
             let x = if P::X.is_some() { &x[i * image..][..image] } else { x };
             let dy = &dy[i * pooled..][..pooled];
             let band = Band { layout, rows, dx };
-            self.arch.dispatch(BandOf::<P> { band, x, dy });
+            self.arch.dispatch(BandOf::<P> { band, x, dy, partition: self.partition });
         }
         Ok(())
     }
@@ -122,6 +138,23 @@ struct BandOf<'a, P: Spread> {
     band: Band<'a, P::T>,
     x: &'a [P::T],
     dy: &'a [P::T],
+    partition: bool,
+}
+
+impl<P: Spread> BandOf<'_, P> {
+    #[inline(always)]
+    fn windows<const FRESH: bool>(mut self) {
+        if self.band.rows.is_empty() {
+            return;
+        }
+        let &Layout { down, across, channels, .. } = self.band.layout;
+        for row in down.windows(self.band.rows.clone()) {
+            for column in 0..across.output {
+                let start = (row * across.output + column) * channels;
+                P::window::<FRESH>(&mut self.band, self.x, &self.dy[start..start + channels], [row, column]);
+            }
+        }
+    }
 }
 
 impl<P: Spread> WithSimd for BandOf<'_, P> {
@@ -129,17 +162,11 @@ impl<P: Spread> WithSimd for BandOf<'_, P> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let BandOf { mut band, x, dy } = self;
-        band.dx.fill(P::T::ZERO);
-        if band.rows.is_empty() {
-            return;
-        }
-        let &Layout { down, across, channels, .. } = band.layout;
-        for row in down.windows(band.rows.clone()) {
-            for column in 0..across.output {
-                let start = (row * across.output + column) * channels;
-                P::window(&mut band, x, &dy[start..start + channels], [row, column]);
-            }
+        if self.partition {
+            self.windows::<true>();
+        } else {
+            self.band.dx.fill(P::T::ZERO);
+            self.windows::<false>();
         }
     }
 }
@@ -153,7 +180,7 @@ impl<T: Float> Spread for Even<T> {
     const X: Option<usize> = None;
 
     #[inline(always)]
-    fn window(band: &mut Band<'_, T>, _: &[T], dy: &[T], [row, column]: [usize; 2]) {
+    fn window<const FRESH: bool>(band: &mut Band<'_, T>, _: &[T], dy: &[T], [row, column]: [usize; 2]) {
         let Layout { down, across, .. } = *band.layout;
         let (taps, along) = (down.inside(row), across.inside(column));
         let share = T::ONE / T::of(taps.len() * along.len());
@@ -161,7 +188,7 @@ impl<T: Float> Spread for Even<T> {
             for k in along.clone() {
                 if let Some(dx) = band.cell(down.cell(row, i), across.cell(column, k)) {
                     for (dx, &dy) in dx.iter_mut().zip(dy) {
-                        *dx = *dx + dy * share;
+                        add::<T, FRESH>(dx, dy * share);
                     }
                 }
             }
@@ -178,7 +205,7 @@ impl<T: Float> Spread for Largest<T> {
     const X: Option<usize> = Some(0);
 
     #[inline(always)]
-    fn window(band: &mut Band<'_, T>, x: &[T], dy: &[T], [row, column]: [usize; 2]) {
+    fn window<const FRESH: bool>(band: &mut Band<'_, T>, x: &[T], dy: &[T], [row, column]: [usize; 2]) {
         let Layout { down, across, channels, .. } = *band.layout;
         let (taps, along) = (down.inside(row), across.inside(column));
         let cell = |i: usize, k: usize| [down.cell(row, i), across.cell(column, k)];
@@ -186,7 +213,7 @@ impl<T: Float> Spread for Largest<T> {
             let [top, left] = cell(taps.start, along.start);
             let [bottom, right] = cell(taps.start + 1, along.start + 1);
             if band.rows.contains(&top) && band.rows.contains(&bottom) {
-                square(band, x, dy, [top, bottom], [left, right]);
+                square::<T, FRESH>(band, x, dy, [top, bottom], [left, right]);
                 return;
             }
         }
@@ -217,7 +244,7 @@ impl<T: Float> Spread for Largest<T> {
                 for k in along.clone() {
                     let [r, c] = cell(i, k);
                     if let Some(dx) = band.cell(r, c) {
-                        give(&mut dx[first..first + width], &at[..width], T::tap(tap), dy);
+                        give::<T, FRESH>(&mut dx[first..first + width], &at[..width], T::tap(tap), dy);
                     }
                     tap += 1;
                 }
@@ -228,15 +255,21 @@ impl<T: Float> Spread for Largest<T> {
 
 /// Adds dy where the largest is tap `tap`.
 #[inline(always)]
-fn give<T: Float>(dx: &mut [T], at: &[T::Tap], tap: T::Tap, dy: &[T]) {
+fn give<T: Float, const FRESH: bool>(dx: &mut [T], at: &[T::Tap], tap: T::Tap, dy: &[T]) {
     for ((dx, &at), &dy) in dx.iter_mut().zip(at).zip(dy) {
-        *dx = *dx + if at == tap { dy } else { T::ZERO };
+        add::<T, FRESH>(dx, if at == tap { dy } else { T::ZERO });
     }
 }
 
 /// A window of 2 × 2 cells in one band: compared and given in registers.
 #[inline(always)]
-fn square<T: Float>(band: &mut Band<'_, T>, x: &[T], dy: &[T], rows: [usize; 2], columns: [usize; 2]) {
+fn square<T: Float, const FRESH: bool>(
+    band: &mut Band<'_, T>,
+    x: &[T],
+    dy: &[T],
+    rows: [usize; 2],
+    columns: [usize; 2],
+) {
     let (channels, pitch) = (band.layout.channels, band.layout.row());
     let [left, right] = columns.map(|column| column * channels);
     let [top, bottom] = rows.map(|row| &x[row * pitch..][..pitch]);
@@ -256,13 +289,14 @@ fn square<T: Float>(band: &mut Band<'_, T>, x: &[T], dy: &[T], rows: [usize; 2],
         let below = best < c[i];
         let best = if below { c[i] } else { best };
         let last = best < d[i];
-        // What came later hides what came before.
-        let [of_a, of_b] = if right { [zero, dy[i]] } else { [dy[i], zero] };
-        let [of_a, of_b, of_c] = if below { [zero, zero, dy[i]] } else { [of_a, of_b, zero] };
-        let [of_a, of_b, of_c, of_d] = if last { [zero, zero, zero, dy[i]] } else { [of_a, of_b, of_c, zero] };
-        ul[i] = ul[i] + of_a;
-        ur[i] = ur[i] + of_b;
-        ll[i] = ll[i] + of_c;
-        lr[i] = lr[i] + of_d;
+        // What came later takes it from what came before.
+        let take = |taken: bool, rest: T| if taken { [rest, zero] } else { [zero, rest] };
+        let [of_d, rest] = take(last, dy[i]);
+        let [of_c, rest] = take(below, rest);
+        let [of_b, of_a] = take(right, rest);
+        add::<T, FRESH>(&mut ul[i], of_a);
+        add::<T, FRESH>(&mut ur[i], of_b);
+        add::<T, FRESH>(&mut ll[i], of_c);
+        add::<T, FRESH>(&mut lr[i], of_d);
     }
 }
