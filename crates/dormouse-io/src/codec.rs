@@ -4,6 +4,8 @@
 //! only where it holds them; lists grow by what was read, never by what a length says (`unhinted`); and `bincode`'s own
 //! limit stands behind that, as a ladder, since it is a constant of the type.
 
+#[cfg(test)]
+mod operations;
 mod unhinted;
 
 use std::marker::PhantomData;
