@@ -12,6 +12,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::container::{Container, Sections, Tag};
 use crate::durable;
 use crate::error::{Error, Kind, Result};
+use crate::extras::Extras;
 use crate::graph;
 use crate::saver::GlobalStep;
 use crate::signature::{self, Signature, find};
@@ -50,6 +51,7 @@ pub struct Bundle {
     session: Session,
     signatures: BTreeMap<String, Signature>,
     step: Option<u64>,
+    extras: Extras,
 }
 
 /// A bundle about to be saved.
@@ -59,6 +61,7 @@ pub struct BundleBuilder<'a> {
     signatures: BTreeMap<String, Signature>,
     /// Which variables and counters, as of when; none yet where it is to be as of saving.
     state: Option<(Snapshot, Option<u64>)>,
+    extras: Extras,
 }
 
 impl BundleBuilder<'_> {
@@ -67,6 +70,12 @@ impl BundleBuilder<'_> {
     pub fn signature(mut self, name: impl Into<String>, signature: Signature) -> Self {
         self.signatures.insert(name.into(), signature);
         self
+    }
+
+    /// Adds what the program wants to have kept beside the variables: the place in its data, for one.
+    #[must_use]
+    pub fn extras(self, extras: Extras) -> Self {
+        BundleBuilder { extras, ..self }
     }
 
     /// Says which step it is. The variables are taken as of now, as is a step that a variable counts.
@@ -103,7 +112,7 @@ impl BundleBuilder<'_> {
         let (snapshot, step) = self.state.unwrap_or_else(|| (self.session.snapshot(), None));
         let mut container = Container::default();
         graph::push(frozen, &mut container)?;
-        checkpoint::push(&snapshot, step, &mut container)?;
+        checkpoint::push(&snapshot, step, &self.extras, &mut container)?;
         signature::push(&self.signatures, frozen, &mut container)?;
         f(&container)
     }
@@ -112,7 +121,7 @@ impl BundleBuilder<'_> {
 impl Bundle {
     /// Begins to save a session's graph and its state.
     pub fn builder(session: &Session) -> BundleBuilder<'_> {
-        BundleBuilder { session, signatures: BTreeMap::new(), state: None }
+        BundleBuilder { session, signatures: BTreeMap::new(), state: None, extras: Extras::new() }
     }
 
     /// Loads a bundle and makes a session of it, with the variables and random counters that it holds.
@@ -135,11 +144,11 @@ impl Bundle {
         let signatures = sections.need(Tag::SIGNATURES, "signatures", advice)?;
         let graph = graph::thaw(&sections)?;
         let signatures = signature::thaw(signatures, &graph)?;
-        let Checkpoint { contents, step } = Checkpoint::of(&sections)?;
+        let Checkpoint { contents, step, extras } = Checkpoint::of(&sections)?;
         let what = "list of variables";
         let session = Session::new(&graph).map_err(|source| Kind::State { what: "session", source })?;
         session.restore(&contents).map_err(|source| Kind::State { what, source })?;
-        Ok(Bundle { graph, session, signatures, step })
+        Ok(Bundle { graph, session, signatures, step, extras })
     }
 
     /// The graph. Handles into it, signatures' among them, are of use while the bundle lives.
@@ -155,6 +164,16 @@ impl Bundle {
     /// The step that it was saved at, if it was saved with one.
     pub fn step(&self) -> Option<u64> {
         self.step
+    }
+
+    /// What the program that saved it kept of its own.
+    pub fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
+    /// What the next [`Bundle::save`] keeps beside the variables.
+    pub fn extras_mut(&mut self) -> &mut Extras {
+        &mut self.extras
     }
 
     /// All signatures, by name.
@@ -190,7 +209,8 @@ impl Bundle {
         Ok(named.outputs().keys().cloned().zip(values).collect())
     }
 
-    /// Saves it again, as it is by now: with the same graph and signatures, and the session's variables and counters.
+    /// Saves it again, as it is by now: with the same graph and signatures, the session's
+    /// variables and counters, and the extras.
     ///
     /// # Errors
     /// When the step is no count, or the file cannot be written; what was there before is then untouched.
@@ -198,6 +218,7 @@ impl Bundle {
         let path = path.as_ref();
         let mut builder = Bundle::builder(&self.session).step(step).map_err(|e| e.or_at(path))?;
         builder.signatures = self.signatures.clone();
+        builder.extras = self.extras.clone();
         builder.save(path)
     }
 }

@@ -9,16 +9,18 @@ use dormouse_session::Snapshot;
 use dormouse_value::Value;
 
 use crate::array::{Arrays, Spec, pieces};
-use crate::codec::{Records, write};
+use crate::codec::{Records, only, write};
 use crate::container::{Container, Sections, Tag};
 use crate::durable;
 use crate::error::{Kind, Result};
+use crate::extras::Extras;
 
 /// What a checkpoint holds, read without a graph or a session: to look into a file, or to take single arrays out of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(crate) contents: Snapshot,
     pub(crate) step: Option<u64>,
+    pub(crate) extras: Extras,
 }
 
 impl Checkpoint {
@@ -54,6 +56,11 @@ impl Checkpoint {
         self.step
     }
 
+    /// What the program saved of its own.
+    pub fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
     pub(crate) fn of(sections: &Sections<'_>) -> std::result::Result<Checkpoint, Kind> {
         let advice = "load_graph reads graphs, Saver::save writes checkpoints";
         let records = sections.need(Tag::VARIABLES, "variables", advice)?;
@@ -64,12 +71,9 @@ impl Checkpoint {
             u64::try_from(count).map_err(|_| format!("{count} is more than can be counted"))
         })
         .map_err(Kind::damaged("list of random counters"))?;
-        let step = sections.find(Tag::STEP).map(|payload| {
-            let mut records = Records::new(payload);
-            let step = records.next();
-            records.finish().and(step).map_err(Kind::damaged("step"))
-        });
-        Ok(Checkpoint { contents: Snapshot { variables, counters }, step: step.transpose()? })
+        let step = sections.find(Tag::STEP).map(|payload| only(payload).map_err(Kind::damaged("step"))).transpose()?;
+        let extras = Extras::of(sections)?;
+        Ok(Checkpoint { contents: Snapshot { variables, counters }, step, extras })
     }
 }
 
@@ -116,6 +120,7 @@ pub(crate) fn push_named<T: serde::Serialize>(
 pub(crate) fn push<'a>(
     snapshot: &'a Snapshot,
     step: Option<u64>,
+    extras: &Extras,
     container: &mut Container<'a>,
 ) -> std::result::Result<(), Kind> {
     let specs = snapshot.variables.iter().map(|(name, value)| (name.clone(), Spec::of(value)));
@@ -128,7 +133,7 @@ pub(crate) fn push<'a>(
         write(&step, &mut bytes).map_err(Kind::Unwritable)?;
         container.push(Tag::STEP, vec![Cow::Owned(bytes)]);
     }
-    Ok(())
+    extras.push(container)
 }
 
 /// What a value is, as graphs say it.

@@ -57,6 +57,13 @@ impl<'a> Records<'a> {
     }
 }
 
+/// The one record that the bytes are.
+pub(crate) fn only<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut records = Records::new(bytes);
+    let record = records.next()?;
+    records.finish().map(|()| record)
+}
+
 fn decode<T: DeserializeOwned>(bytes: &[u8], config: impl Config) -> Result<(T, usize), String> {
     seed_decode_from_slice(Unhinted(PhantomData::<T>), bytes, config).map_err(|error| error.to_string())
 }
@@ -69,33 +76,27 @@ mod tests {
 
     use super::*;
 
-    fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-        let mut records = Records::new(bytes);
-        let record = records.next()?;
-        records.finish().map(|()| record)
-    }
-
     #[test]
     fn records_come_back() {
         let record = (7_u8, -5_i64, "name".to_owned(), Some(vec![1_u32, 300, 70_000]), true);
         let mut bytes = Vec::new();
         write(&record, &mut bytes).unwrap();
-        assert_eq!(read(&bytes), Ok(record));
+        assert_eq!(only(&bytes), Ok(record));
     }
 
     #[test]
     fn lengths_that_the_bytes_do_not_back_are_errors() {
         // 253 says that eight bytes of length follow: 2^60.
         let length = [253, 0, 0, 0, 0, 0, 0, 0, 0x10];
-        assert!(read::<String>(&length).is_err());
-        assert!(read::<Vec<u64>>(&length).is_err());
-        assert!(read::<SmallVec<[i64; 4]>>(&length).is_err());
-        assert!(read::<Vec<String>>(&[length.as_slice(), &length].concat()).is_err());
+        assert!(only::<String>(&length).is_err());
+        assert!(only::<Vec<u64>>(&length).is_err());
+        assert!(only::<SmallVec<[i64; 4]>>(&length).is_err());
+        assert!(only::<Vec<String>>(&[length.as_slice(), &length].concat()).is_err());
     }
 
     #[test]
     fn bytes_left_over_are_an_error() {
-        assert_eq!(read::<u8>(&[1, 2]), Err("1 bytes are left over at its end".to_owned()));
-        assert!(read::<u8>(&[]).is_err());
+        assert_eq!(only::<u8>(&[1, 2]), Err("1 bytes are left over at its end".to_owned()));
+        assert!(only::<u8>(&[]).is_err());
     }
 }

@@ -38,6 +38,9 @@ impl Tag {
     /// Named signatures.
     pub(crate) const SIGNATURES: Tag = Tag(*b"SIGN");
 
+    /// Records of the program's own.
+    pub(crate) const EXTRAS: Tag = Tag(*b"XTRA");
+
     fn what(self) -> Option<&'static str> {
         Some(match self {
             Tag::GRAPH => "a graph",
@@ -47,6 +50,7 @@ impl Tag {
             Tag::COUNTERS => "random counters",
             Tag::STEP => "a step",
             Tag::SIGNATURES => "signatures",
+            Tag::EXTRAS => "extras",
             Tag(_) => return None,
         })
     }

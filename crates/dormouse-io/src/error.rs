@@ -72,6 +72,8 @@ pub(crate) enum Kind {
     Step { step: String },
     #[error("there is no {what} {name:?}{place}; there is {known}")]
     Unknown { what: &'static str, name: String, place: String, known: String },
+    #[error("extra {name:?} is of another type than asked for: {what}")]
+    Extra { name: String, what: String },
     #[error("{0}")]
     Session(dormouse_session::Error),
 }

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! `container` is the frame of every file: sections with check sums, of which `array` makes those that hold numbers and
-//! `codec` those that hold records. `graph`, `checkpoint` and `signature` say which records a file has; `saver` and
+//! `codec` those that hold records. `graph`, `checkpoint`, `extras` and `signature` say which records a file has; `saver` and
 //! `bundle` are what programs use of them, `graph` as well; `state` remembers which checkpoint is the newest; `durable`
 //! puts bytes on the disk. The format is written down in `docs/file-format.md`.
 //!
@@ -41,6 +41,7 @@ mod codec;
 mod container;
 mod durable;
 mod error;
+mod extras;
 mod graph;
 mod saver;
 mod signature;
@@ -49,6 +50,7 @@ mod state;
 pub use bundle::{Bundle, BundleBuilder};
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
+pub use extras::Extras;
 pub use graph::{Freeze, decode_graph, encode_graph, load_graph, save_graph};
 pub use saver::{GlobalStep, Matching, Mismatch, Report, Saver, VariableMap};
 pub use signature::Signature;

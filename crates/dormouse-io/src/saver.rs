@@ -15,6 +15,7 @@ use crate::checkpoint::{self, Checkpoint, fact_of};
 use crate::container::Container;
 use crate::durable;
 use crate::error::{Error, Kind, Result, Told};
+use crate::extras::Extras;
 use crate::state;
 
 /// Saves a session's variables to checkpoints, and restores them.
@@ -59,6 +60,8 @@ pub struct Report {
     pub counters: Vec<String>,
     /// The global step that the checkpoint was saved with.
     pub step: Option<u64>,
+    /// What the program saved of its own.
+    pub extras: Extras,
 }
 
 /// A variable that a checkpoint holds with another dtype or shape.
@@ -293,6 +296,21 @@ impl Saver {
     /// # Errors
     /// When a variable has no value yet, or the file cannot be written. The older checkpoints are all there then.
     pub fn save(&self, session: &Session, path: impl AsRef<Path>, step: impl GlobalStep) -> Result<PathBuf> {
+        self.save_with(session, path, step, &Extras::new())
+    }
+
+    /// As [`Saver::save`], with what the program wants to have kept beside the variables: the place in its data, for one.
+    /// [`Report::extras`] gives it back.
+    ///
+    /// # Errors
+    /// As [`Saver::save`].
+    pub fn save_with(
+        &self,
+        session: &Session,
+        path: impl AsRef<Path>,
+        step: impl GlobalStep,
+        extras: &Extras,
+    ) -> Result<PathBuf> {
         let mut all = session.snapshot();
         let step = step.step(session, &all)?;
         let path = with_step(path.as_ref(), step);
@@ -312,7 +330,7 @@ impl Saver {
             contents.counters = std::mem::take(&mut all.counters);
         }
         let mut container = Container::default();
-        checkpoint::push(&contents, step, &mut container).map_err(|e| e.at(&path))?;
+        checkpoint::push(&contents, step, extras, &mut container).map_err(|e| e.at(&path))?;
         durable::replace(&path, &container)?;
         self.keep(&path)?;
         Ok(path)
@@ -354,8 +372,8 @@ impl Saver {
     pub fn restore_from(&self, session: &Session, checkpoint: Checkpoint) -> Result<Report> {
         let graph = session.graph();
         let names = self.names(graph)?;
-        let Checkpoint { contents: Snapshot { mut variables, counters }, step } = checkpoint;
-        let mut report = Report { step, ..Report::default() };
+        let Checkpoint { contents: Snapshot { mut variables, counters }, step, extras } = checkpoint;
+        let mut report = Report { step, extras, ..Report::default() };
         let mut chosen = Snapshot::default();
         let mut targets = BTreeSet::new();
         for (name, own) in names {

@@ -12,7 +12,7 @@ mod mutate;
 
 use allocator::peak_of;
 use dormouse_graph::{Array, Frozen, Graph, Normal, OwnedGraph};
-use dormouse_io::{Bundle, Checkpoint, Matching, Result, Saver, Signature, decode_graph, encode_graph};
+use dormouse_io::{Bundle, Checkpoint, Extras, Matching, Result, Saver, Signature, decode_graph, encode_graph};
 use dormouse_session::{Session, feeds};
 use dormouse_value::{DType, Shape, Value, shape};
 use exemplars::{every_kind, training_step};
@@ -78,7 +78,9 @@ fn checkpoint_file() -> Vec<u8> {
 fn bundle_file() -> Vec<u8> {
     let (_graph, step, session) = trained();
     let signature = Signature::new().input("x", step.x).output("loss", step.loss).operation("train", step.train);
-    Bundle::builder(&session).signature("train", signature).step(step.count).unwrap().encode().unwrap()
+    let mut extras = Extras::new();
+    extras.put("place", &(1_u64, vec![2_u32, 3])).unwrap();
+    Bundle::builder(&session).signature("train", signature).extras(extras).step(step.count).unwrap().encode().unwrap()
 }
 
 /// A graph that came out of a reader is whole: it can be checked, run, saved, and built on.
@@ -141,6 +143,9 @@ fn ten_thousand_changed_bundles() {
         if let Some(bundle) = tried(&bytes, Bundle::decode) {
             whole += 1;
             check_graph(bundle.graph());
+            for name in bundle.extras().names() {
+                let _ = bundle.extras().get::<(u64, Vec<u32>)>(name);
+            }
             Bundle::builder(bundle.session()).encode().unwrap();
         }
     }

@@ -6,7 +6,7 @@
 mod exemplars;
 
 use dormouse_graph::{Frozen, Graph};
-use dormouse_io::{Bundle, Checkpoint, Saver, Signature, decode_graph, encode_graph, load_graph, save_graph};
+use dormouse_io::{Bundle, Checkpoint, Extras, Saver, Signature, decode_graph, encode_graph, load_graph, save_graph};
 use dormouse_session::{Session, feeds};
 use dormouse_value::{DType, Value, shape};
 use exemplars::{every_kind, training_step};
@@ -157,4 +157,34 @@ fn a_bundle_goes_on_to_the_same_bits() {
     assert_eq!(told, "there is no input \"y\" in signature \"train\"; there is \"x\"");
     let again = Bundle::builder(bundle.session()).step(None).unwrap().encode().unwrap();
     assert!(Bundle::decode(&again).unwrap().signatures().is_empty());
+}
+
+#[test]
+fn extras_come_back_as_the_types_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let (graph, step) = training_step();
+    let session = Session::new(&graph).unwrap();
+    session.run(step.init, feeds![]).unwrap();
+    let mut extras = Extras::new();
+    extras.put("place", &(3_u64, "shuffled".to_owned(), [0.5_f32; 3])).unwrap();
+    extras.put("nothing", &()).unwrap();
+    let saver = Saver::new();
+    let path = saver.save_with(&session, folder.path().join("m"), None, &extras).unwrap();
+    let back = saver.restore(&session, &path).unwrap().extras;
+    assert_eq!(back, extras);
+    assert_eq!(back.get::<(u64, String, [f32; 3])>("place").unwrap(), (3, "shuffled".to_owned(), [0.5; 3]));
+    back.get::<()>("nothing").unwrap();
+    assert_eq!(back.names().collect::<Vec<_>>(), ["nothing", "place"]);
+    let told = back.get::<u64>("places").unwrap_err().to_string();
+    assert_eq!(told, "there is no extra \"places\"; there is \"nothing\" and \"place\"");
+    let told = back.get::<u64>("place").unwrap_err().to_string();
+    assert!(told.starts_with("extra \"place\" is of another type than asked for: "), "{told}");
+
+    let bundle_path = folder.path().join("b");
+    Bundle::builder(&session).extras(extras.clone()).save(&bundle_path).unwrap();
+    let mut bundle = Bundle::load(&bundle_path).unwrap();
+    assert_eq!(*bundle.extras(), extras);
+    bundle.extras_mut().put("place", &4_u64).unwrap();
+    bundle.save(&bundle_path, None).unwrap();
+    assert_eq!(Checkpoint::load(&bundle_path).unwrap().extras().get::<u64>("place").unwrap(), 4);
 }

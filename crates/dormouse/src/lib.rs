@@ -70,7 +70,8 @@ pub mod prelude {
         Variable, Zeros, keep_dims,
     };
     pub use dormouse_io::{
-        Bundle, Checkpoint, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph, save_graph,
+        Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,
+        save_graph,
     };
     pub use dormouse_session::{Optimize, Session, SessionOptions, feeds, operation};
     pub use dormouse_train::layers::{self, Dense, Layer};
