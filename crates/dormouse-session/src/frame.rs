@@ -12,6 +12,7 @@ use dormouse_kernels::{Args, KernelError};
 
 use crate::buffer::Buffer;
 use crate::plan::{Location, Part, Plan};
+use crate::schedule::Task;
 
 /// What went wrong first: the step's number and the tile's, so that it does not depend on timing.
 pub(crate) type Failure = (u32, usize, KernelError);
@@ -57,8 +58,45 @@ pub(crate) struct Progress {
 /// Tasks that may run, the most urgent first, and the places of helpers.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    pub(crate) ready: BinaryHeap<(u32, u32)>,
+    /// Urgencies and numbers.
+    ready: BinaryHeap<(u32, u32)>,
+    /// Nanoseconds of all that may run.
+    nanos: f64,
     pub(crate) seats: Vec<usize>,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, tasks: &[Task], number: u32) {
+        let task = &tasks[number as usize];
+        self.ready.push((task.urgency, number));
+        self.nanos += task.nanos;
+    }
+
+    /// The most urgent task.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.ready.peek().map(|(_, number)| *number)
+    }
+
+    /// Takes the most urgent task out.
+    pub(crate) fn pop(&mut self, tasks: &[Task]) {
+        if let Some((_, number)) = self.ready.pop() {
+            self.nanos -= tasks[number as usize].nanos;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whether there is as much for each of so many threads as one task takes.
+    pub(crate) fn has_for_each(&self, threads: usize, task: &Task) -> bool {
+        task.nanos * threads as f64 <= self.nanos
+    }
+
+    fn clear(&mut self) {
+        self.ready.clear();
+        self.nanos = 0.0;
+    }
 }
 
 /// Lets helpers in while a run lasts: its number in the upper half, then a bit that is set while it is closed, then how
@@ -124,6 +162,7 @@ impl Frame {
             progress: (0..tasks).map(|_| Progress::default()).collect(),
             queue: Mutex::new(Queue {
                 ready: BinaryHeap::with_capacity(2 * tasks),
+                nanos: 0.0,
                 seats: (1..plan.threads).collect(),
             }),
             remaining: AtomicU32::new(0),
@@ -221,25 +260,35 @@ impl Frame {
     pub(crate) fn rewind(&self, plan: &Plan, part: &Part) {
         self.remaining.store(part.tasks.len() as u32, Ordering::Relaxed);
         let mut queue = self.queue();
-        queue.ready.clear();
+        queue.clear();
         for (number, (task, progress)) in part.tasks.iter().zip(&self.progress).enumerate() {
             progress.waits.store(task.waits, Ordering::Relaxed);
             progress.rewind(plan, task.steps[0] as usize);
             if task.waits == 0 {
-                queue.ready.push((task.urgency, number as u32));
+                queue.push(&part.tasks, number as u32);
             }
         }
     }
 }
 
 impl Progress {
+    /// Whether no tile of a step has been claimed.
+    pub(crate) fn is_untouched(&self, plan: &Plan, step: usize) -> bool {
+        self.claims.load(Ordering::Acquire) == (first_phase(plan, step) as u64) << 32
+    }
+
     /// Back to the first phase of a step that has tiles.
     fn rewind(&self, plan: &Plan, step: usize) {
         let phases = &plan.steps[step].kernel.phases;
-        let first = phases.iter().position(|tiles| *tiles > 0).unwrap_or(0);
+        let first = first_phase(plan, step);
         self.pending.store(phases.get(first).copied().unwrap_or(0) as u32, Ordering::Relaxed);
         self.claims.store((first as u64) << 32, Ordering::Relaxed);
     }
+}
+
+/// The first phase of a step that has tiles.
+fn first_phase(plan: &Plan, step: usize) -> usize {
+    plan.steps[step].kernel.phases.iter().position(|tiles| *tiles > 0).unwrap_or(0)
 }
 
 /// Where a constant of a plan lies.

@@ -24,6 +24,7 @@ mod constants;
 mod error;
 mod evaluate;
 mod execute;
+mod explain;
 mod feed;
 mod fetch;
 mod frame;

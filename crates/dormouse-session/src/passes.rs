@@ -27,12 +27,13 @@ const PASSES: &[Pass] = &[
     ("fuse", fuse::fuse, Optimize::Exact),
 ];
 
-/// Runs the passes that are allowed.
-pub(crate) fn optimize(program: &mut Program, allowed: Optimize) {
+/// Runs the passes that are allowed, and tells each one's name and what it left.
+pub(crate) fn optimize(program: &mut Program, allowed: Optimize, mut after: impl FnMut(&str, &Program)) {
     for (name, pass, least) in PASSES {
         if *least <= allowed {
             pass(program);
             debug_assert_eq!(program.verify(), Ok(()), "after {name}");
+            after(name, program);
         }
     }
 }

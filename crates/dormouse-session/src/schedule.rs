@@ -33,6 +33,8 @@ pub(crate) struct Task {
     pub(crate) steps: Vec<u32>,
     /// Whether other threads may take tiles of it.
     pub(crate) shared: bool,
+    /// What its steps take on one core.
+    pub(crate) nanos: f64,
     /// How many tasks it waits for.
     pub(crate) waits: u32,
     /// The tasks that wait for it.
@@ -124,6 +126,7 @@ impl Waits {
             tasks.push(Task {
                 steps: vec![i as u32],
                 shared: work.is_shared(),
+                nanos: 0.0,
                 waits: before.len() as u32,
                 followers: Vec::new(),
                 urgency: 0,
@@ -135,6 +138,7 @@ impl Waits {
         let first = |task: &u32| to_end[tasks[*task as usize].steps[0] as usize];
         order.sort_by(|a, b| first(a).total_cmp(&first(b)).then(b.cmp(a)));
         for (urgency, task) in order.into_iter().enumerate() {
+            tasks[task as usize].nanos = nanos[task as usize];
             tasks[task as usize].urgency = urgency as u32;
         }
         tasks

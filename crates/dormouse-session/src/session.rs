@@ -14,12 +14,14 @@ use smallvec::SmallVec;
 use crate::buffer::Buffer;
 use crate::error::{Kind, Result};
 use crate::execute::{Surroundings, Values, execute};
-use crate::feed::{Arguments, Feed, FeedKeys, IntoFeeds};
+use crate::explain;
+use crate::feed::{Arguments, Feed, FeedKeys, Feeds, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Target};
 use crate::lower::{Request, lower, place};
 use crate::options::SessionOptions;
 use crate::passes;
 use crate::plan::Plan;
+use crate::program::Program;
 use crate::store::Store;
 use crate::team::Team;
 
@@ -212,6 +214,22 @@ impl Inner {
     }
 
     fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Values> {
+        let (request, fed) = self.request(fetches, feeds)?;
+        let plan = self.plan(request)?;
+        let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
+        let arena = self.arena(plan.arena)?;
+        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
+        let outcome = execute(around, &plan, &pointers, &arena);
+        self.keep(arena);
+        outcome
+    }
+
+    /// What a plan is made for, and the feeds as the run reads them.
+    fn request<'a>(
+        &self,
+        fetches: &[Target],
+        feeds: impl Iterator<Item = (Target, Feed<'a>)>,
+    ) -> Result<(Request, SmallVec<[Fed<'a>; 4]>)> {
         let mut request = Request::default();
         for target in fetches {
             match self.resolve(target)? {
@@ -241,13 +259,26 @@ impl Inner {
             request.feeds.push((output, spec));
             fed.push(feed);
         }
-        let plan = self.plan(request)?;
-        let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
-        let arena = self.arena(plan.arena)?;
-        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
-        let outcome = execute(around, &plan, &pointers, &arena);
-        self.keep(arena);
-        outcome
+        Ok((request, fed))
+    }
+
+    pub(crate) fn explain(&self, fetches: &[Target], feeds: Feeds<'_>) -> Result<String> {
+        let (request, _) = self.request(fetches, feeds.0.into_iter())?;
+        let mut program = lower(&self.graph, &request, &self.generators)?;
+        let mut last = explain::program(&self.graph, &program);
+        let mut text = format!("program\n{last}");
+        passes::optimize(&mut program, self.options.optimize, |pass, program| {
+            let now = explain::program(&self.graph, program);
+            text += &if now == last { format!("after {pass}: the same\n") } else { format!("after {pass}\n{now}") };
+            last = now;
+        });
+        let plan = self.compile(request, program)?;
+        Ok(text + "plan: " + &explain::plan(&self.graph, &plan))
+    }
+
+    fn compile(&self, request: Request, program: Program) -> Result<Plan> {
+        let counter = |generator: usize| self.store.counter(generator);
+        Plan::new(&self.graph, request, program, self.team.threads(), counter)
     }
 
     /// A feed of the dtype and of a shape that the tensor takes, in row-major order.
@@ -308,9 +339,8 @@ impl Inner {
             return Ok(plan);
         }
         let mut program = lower(&self.graph, &request, &self.generators)?;
-        passes::optimize(&mut program, self.options.optimize);
-        let counter = |generator: usize| self.store.counter(generator);
-        let plan = Arc::new(Plan::new(&self.graph, request, program, self.team.threads(), counter)?);
+        passes::optimize(&mut program, self.options.optimize, |_, _| {});
+        let plan = Arc::new(self.compile(request, program)?);
         let mut plans = plans();
         while plans.len() >= PLANS {
             match plans.pop_front() {

@@ -48,6 +48,14 @@ impl Team {
     }
 }
 
+/// What a worker takes from the queue.
+enum Next {
+    /// A task with all its tiles.
+    Whole(u32),
+    /// A tile of a task, as it was claimed.
+    Tile(u32, u64),
+}
+
 /// One run of a part of a plan, as a member of its team sees it.
 #[derive(Clone)]
 struct Run {
@@ -103,8 +111,8 @@ impl Run {
         let queue = self.frame.queue();
         let invited = self.frame.invited.load(Ordering::Relaxed) as usize;
         let tasks = &part(&self.plan, self.of_tail).tasks;
-        let shared = queue.ready.peek().is_some_and(|(_, task)| tasks[*task as usize].shared);
-        queue.ready.len() > 1 + invited || shared
+        let shared = queue.first().is_some_and(|task| tasks[task as usize].shared);
+        queue.len() > 1 + invited || shared
     }
 
     fn help(self) {
@@ -123,28 +131,17 @@ impl Run {
     /// Takes tasks until none is left, or none has come for as long as the worker's patience lasts.
     fn work(&self, worker: usize, patience: Option<Duration>) {
         let frame = &*self.frame;
-        let tasks = &part(&self.plan, self.of_tail).tasks;
         let mut spins = 0;
         let mut idle_since = None;
         loop {
-            let next = {
-                let mut queue = frame.queue();
-                let next = queue.ready.peek().map(|(_, task)| *task);
-                if let Some(task) = next
-                    && !tasks[task as usize].shared
-                {
-                    queue.ready.pop();
-                }
-                next
-            };
-            match next {
-                Some(task) => {
+            match self.next() {
+                Some(Next::Whole(task)) => {
                     idle_since = None;
-                    if tasks[task as usize].shared {
-                        self.tiles(task, worker);
-                    } else {
-                        self.whole(task, worker);
-                    }
+                    self.whole(task, worker);
+                }
+                Some(Next::Tile(task, claim)) => {
+                    idle_since = None;
+                    self.tiles(task, claim, worker);
                 }
                 None if frame.remaining.load(Ordering::Acquire) == 0 => return,
                 None => {
@@ -156,6 +153,32 @@ impl Run {
                     }
                     pause(&mut spins);
                 }
+            }
+        }
+    }
+
+    /// The most urgent task, all of it or its first free tile.
+    fn next(&self) -> Option<Next> {
+        let mut queue = self.frame.queue();
+        let tasks = &part(&self.plan, self.of_tail).tasks;
+        loop {
+            let number = queue.first()?;
+            let (task, progress) = (&tasks[number as usize], &self.frame.progress[number as usize]);
+            // Sharing a task costs more than leaving it to one, if the others have as much to do meanwhile.
+            let enough = queue.has_for_each(self.plan.threads, task);
+            if !task.shared || (enough && progress.is_untouched(&self.plan, task.steps[0] as usize)) {
+                queue.pop(tasks);
+                return Some(Next::Whole(number));
+            }
+            let claim = progress.claims.fetch_add(1, Ordering::AcqRel);
+            let (phase, tile) = ((claim >> 32) as usize, (claim & u64::from(u32::MAX)) as usize);
+            let tiles = self.plan.steps[task.steps[0] as usize].kernel.phases.get(phase).copied().unwrap_or(0);
+            if tile + 1 >= tiles {
+                // With its last tile the task is not for others any more, until its next phase.
+                queue.pop(tasks);
+            }
+            if tile < tiles {
+                return Some(Next::Tile(number, claim));
             }
         }
     }
@@ -172,37 +195,26 @@ impl Run {
         self.over(task);
     }
 
-    /// Runs tiles of a shared task for as long as there are some.
-    fn tiles(&self, task: u32, worker: usize) {
+    /// Runs tiles of a shared task, from a claimed one on, for as long as there are some.
+    fn tiles(&self, task: u32, claim: u64, worker: usize) {
         let progress = &self.frame.progress[task as usize];
         let step = part(&self.plan, self.of_tail).tasks[task as usize].steps[0];
         let phases = &self.plan.steps[step as usize].kernel.phases;
+        let mut claim = claim;
         loop {
-            let claim = progress.claims.fetch_add(1, Ordering::AcqRel);
             let (phase, tile) = ((claim >> 32) as usize, (claim & u64::from(u32::MAX)) as usize);
-            let tiles = phases.get(phase).copied().unwrap_or(0);
-            if tile + 1 >= tiles {
-                // The last tile is taken: the task is not for others any more, until its next phase.
-                let mut queue = self.frame.queue();
-                if queue.ready.peek().is_some_and(|(_, first)| *first == task)
-                    && progress.claims.load(Ordering::Acquire) >> 32 == claim >> 32
-                {
-                    queue.ready.pop();
-                }
-            }
-            if tile >= tiles {
+            if tile >= phases.get(phase).copied().unwrap_or(0) {
                 return;
             }
             self.tile(step, phase, tile, worker);
-            if progress.pending.fetch_sub(1, Ordering::AcqRel) > 1 {
-                continue;
+            if progress.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+                let next = (phase + 1..phases.len()).find(|p| phases[*p] > 0);
+                let Some(next) = next else { return self.over(task) };
+                progress.pending.store(phases[next] as u32, Ordering::Relaxed);
+                progress.claims.store((next as u64) << 32, Ordering::Release);
+                self.frame.queue().push(&part(&self.plan, self.of_tail).tasks, task);
             }
-            let next = (phase + 1..phases.len()).find(|p| phases[*p] > 0);
-            let Some(next) = next else { return self.over(task) };
-            progress.pending.store(phases[next] as u32, Ordering::Relaxed);
-            progress.claims.store((next as u64) << 32, Ordering::Release);
-            let urgency = part(&self.plan, self.of_tail).tasks[task as usize].urgency;
-            self.frame.queue().ready.push((urgency, task));
+            claim = progress.claims.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -228,7 +240,7 @@ impl Run {
         for &follower in &tasks[task as usize].followers {
             let waits = &self.frame.progress[follower as usize].waits;
             if waits.fetch_sub(1, Ordering::AcqRel) == 1 {
-                self.frame.queue().ready.push((tasks[follower as usize].urgency, follower));
+                self.frame.queue().push(tasks, follower);
                 pushed = true;
             }
         }

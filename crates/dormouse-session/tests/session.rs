@@ -191,3 +191,17 @@ fn snapshots_put_variables_and_counters_back() {
     assert_eq!(error.to_string(), "variable w is f32[2], the value f32[1]");
     assert_eq!(resumed.snapshot(), before);
 }
+
+#[test]
+fn explanations_show_every_pass_and_the_plan() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?]).named("x");
+    let w = graph.variable(2.0_f32).named("w");
+    let update = w.assign_add((x * w).relu().sum());
+    let session = Session::new(&graph).unwrap();
+    let text = session.explain(update, feeds![x => [1.0_f32, 2.0]]).unwrap();
+    for part in ["program\n", "after fuse\n", "loop[", "w ← ", "plan: ", "µs"] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert!(session.explain(update, ()).unwrap_err().to_string().contains("needs a feed"));
+}

@@ -17,7 +17,7 @@ fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allo
         ..Request::default()
     };
     let mut program = lower(&frozen, &request, &FxHashMap::default()).unwrap();
-    optimize(&mut program, allowed);
+    optimize(&mut program, allowed, |_, _| {});
     assert_eq!(program.verify(), Ok(()));
     program
 }
