@@ -10,6 +10,7 @@
 mod execute;
 mod inputs;
 mod pairs;
+mod reduce;
 mod registers;
 
 use dormouse_value::{BinaryOp, DType, Dims, Op, broadcast_dims, element_count};
@@ -21,6 +22,8 @@ use crate::{Cost, Kernel, KernelError, Spec};
 use execute::Fused;
 use inputs::Source;
 use pairs::Arithmetic;
+
+pub use reduce::compile_loop_reduction;
 
 /// Elements that one instruction computes at a time: registers of this length stay in the first-level cache.
 const TILE: usize = 256;
@@ -100,6 +103,26 @@ pub fn elementwise_inputs(l: &Loop) -> SmallVec<[usize; 4]> {
 /// When an input does not broadcast to the extents, a step names a value that is not older, or an operation has no
 /// code for its dtypes.
 pub fn compile_loop(l: &Loop) -> Result<Kernel, KernelError> {
+    let built = parts_of(l)?;
+    let local = built.fused.local;
+    let mut kernel = Kernel::new(built.fused.tiles(), built.cost, built.fused);
+    if l.dims.contains(&0) {
+        kernel.phases.clear();
+    }
+    kernel.local = local;
+    kernel.in_place = in_place(l);
+    kernel.fallible = built.fallible;
+    Ok(kernel)
+}
+
+/// What a kernel of a loop is made of.
+struct Parts {
+    fused: Fused,
+    cost: Cost,
+    fallible: bool,
+}
+
+fn parts_of(l: &Loop) -> Result<Parts, KernelError> {
     let len =
         element_count(&l.dims).ok_or_else(|| KernelError::new("a loop of more elements than memory addresses"))?;
     let lowered = Lowered::of(l)?;
@@ -114,18 +137,8 @@ pub fn compile_loop(l: &Loop) -> Result<Kernel, KernelError> {
         bytes,
         nanos: 20.0 + 4.0 * lowered.instructions.len() as f64 + per_element * len as f64,
     };
-    let in_place = in_place(l);
     let fallible = lowered.instructions.iter().any(|i| i.fault.is_some());
-    let fused = Fused::new(l, len, work, lowered, sources);
-    let local = fused.local;
-    let mut kernel = Kernel::new(len.div_ceil(work), cost, fused);
-    if len == 0 {
-        kernel.phases.clear();
-    }
-    kernel.local = local;
-    kernel.in_place = in_place;
-    kernel.fallible = fallible;
-    Ok(kernel)
+    Ok(Parts { fused: Fused::new(l, len, work, lowered, sources), cost, fallible })
 }
 
 fn bytes_moved(l: &Loop, len: usize) -> f64 {

@@ -25,6 +25,6 @@ mod random;
 mod reduction;
 
 pub use dispatch::compile;
-pub use fused::{Loop, Step, compile_loop, elementwise_inputs, fusible};
+pub use fused::{Loop, Step, compile_loop, compile_loop_reduction, elementwise_inputs, fusible};
 pub use kernel::{Args, Body, Cost, Kernel, KernelError, Spec};
 pub use random::{RandomKey, compile_random, reserve};

@@ -14,7 +14,7 @@ mod body;
 mod cumulative;
 mod extreme;
 pub(crate) mod fold;
-mod layout;
+pub(crate) mod layout;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod tree;

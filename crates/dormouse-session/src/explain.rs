@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use dormouse_graph::Frozen;
+use dormouse_kernels::Loop;
 
 use crate::error::Result;
 use crate::feed::IntoFeeds;
@@ -48,12 +49,15 @@ pub(crate) fn program(graph: &Frozen, program: &Program) -> String {
 fn action(instruction: &Instruction) -> String {
     match &instruction.action {
         Action::Op(op) => format!("{op:?}"),
-        Action::Loop(body) => {
-            let steps: Vec<String> = body.steps.iter().map(|s| format!("{:?}", s.op)).collect();
-            format!("loop[{}]", steps.join("; "))
-        }
+        Action::Loop(body) => steps(body),
+        Action::LoopReduction(body, reduce) => format!("{} reduced by {reduce:?}", steps(body)),
         Action::Random { distribution, .. } => format!("{distribution:?}"),
     }
+}
+
+fn steps(body: &Loop) -> String {
+    let steps: Vec<String> = body.steps.iter().map(|s| format!("{:?}", s.op)).collect();
+    format!("loop[{}]", steps.join("; "))
 }
 
 fn value(graph: &Frozen, program: &Program, id: ValueId) -> String {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_loop, compile_random, elementwise_inputs, reserve,
+    Kernel, KernelError, RandomKey, Spec, compile, compile_loop, compile_loop_reduction, compile_random,
+    elementwise_inputs, reserve,
 };
 use dormouse_value::Value;
 use rustc_hash::FxHashMap;
@@ -232,6 +233,7 @@ fn kernel(program: &Program, instruction: &Instruction) -> std::result::Result<K
     match &instruction.action {
         Action::Op(op) => compile(op, &specs(&instruction.operands), &specs(&instruction.results)),
         Action::Loop(body) => compile_loop(body),
+        Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),
         Action::Random { distribution, seeds, .. } => {
             let key = RandomKey::from_seeds(seeds.graph, seeds.operation);
             compile_random(*distribution, key, program.spec(instruction.results[0]))
@@ -249,7 +251,7 @@ fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> Small
     match &instruction.action {
         Action::Loop(body) => elementwise_inputs(body),
         Action::Op(_) | Action::Random { .. } if result == 0 => kernel.in_place.iter().copied().collect(),
-        Action::Op(_) | Action::Random { .. } => SmallVec::new(),
+        Action::Op(_) | Action::LoopReduction(..) | Action::Random { .. } => SmallVec::new(),
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) enum Action {
     Op(Op),
     /// Element-wise operations of which one loop computes all; its inputs are the operands.
     Loop(Box<Loop>),
+    /// The same, with its last output reduced to one element by an operation.
+    LoopReduction(Box<Loop>, Op),
     /// A draw; `generator` is the place of the node's counter in the session.
     Random { distribution: Distribution, seeds: Seeds, generator: usize },
 }
@@ -52,7 +54,7 @@ impl Action {
     pub(crate) fn shape_only(&self, index: usize) -> bool {
         match self {
             Action::Op(op) => op.shape_only(index),
-            Action::Loop(_) | Action::Random { .. } => false,
+            Action::Loop(_) | Action::LoopReduction(..) | Action::Random { .. } => false,
         }
     }
 }

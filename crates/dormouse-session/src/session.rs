@@ -269,7 +269,10 @@ impl Inner {
         let mut text = format!("program\n{last}");
         passes::optimize(&mut program, self.options.optimize, |pass, program| {
             let now = explain::program(&self.graph, program);
-            text += &if now == last { format!("after {pass}: the same\n") } else { format!("after {pass}\n{now}") };
+            text.push_str("after ");
+            text.push_str(pass);
+            text.push_str(if now == last { ": the same\n" } else { "\n" });
+            text.push_str(if now == last { "" } else { &now });
             last = now;
         });
         let plan = self.compile(request, program)?;

@@ -14,7 +14,7 @@ use super::{Instruction, Lowered, TILE, dtype_of, registers};
 struct Output {
     slot: usize,
     size: usize,
-    /// Whether the value may be computed right here: no earlier output is the same value.
+    /// Whether the value may be computed right here: it is computed, and no earlier output is the same value.
     direct: bool,
     /// Inputs that may be this output's own buffer.
     aliases: Vec<usize>,
@@ -75,7 +75,7 @@ impl Fused {
                 Output {
                     slot,
                     size,
-                    direct: !kept[..k].contains(&kept[k]),
+                    direct: slot >= count && !kept[..k].contains(&kept[k]),
                     aliases: elementwise.iter().copied().filter(|&i| l.inputs[i].dtype.size() == size).collect(),
                 }
             })
@@ -98,27 +98,42 @@ impl Fused {
     }
 }
 
-impl Body for Fused {
-    unsafe fn run(&self, args: &Args<'_>, _phase: usize, tile: usize) -> Result<(), KernelError> {
-        let (begin, end) = (tile * self.work, ((tile + 1) * self.work).min(self.len));
-        if self.instructions.is_empty() {
-            // SAFETY: the caller's contract.
-            unsafe { self.copy(args, begin, end - begin) };
-            return Ok(());
-        }
+impl Fused {
+    /// Lays out what serves every tile of a range of `len` elements.
+    ///
+    /// # Safety
+    /// `inputs` are the buffers of the loop's inputs, `local` is the worker's scratch.
+    pub(super) unsafe fn prepare(&self, inputs: &[*const u8], local: *mut u8, len: usize) {
         // One pointer a slot: inputs, then instructions.
-        let pointers = args.local.cast::<*const u8>();
+        let pointers = local.cast::<*const u8>();
         let first_result = self.inputs.len();
         // SAFETY: local scratch holds what `new` counted: the pointers, the registers, room for inputs; it is aligned
         // to 64 bytes, and so is each part.
         unsafe {
-            for (input, &from) in self.inputs.iter().zip(args.inputs) {
-                input.source.prepare(from, args.local.add(input.scratch), input.size, end - begin);
+            for (input, &from) in self.inputs.iter().zip(inputs) {
+                input.source.prepare(from, local.add(input.scratch), input.size, len);
             }
             for (k, &register) in self.registers.iter().enumerate() {
-                pointers.add(first_result + k).write(args.local.add(register));
+                pointers.add(first_result + k).write(local.add(register));
             }
         }
+    }
+
+    /// Computes elements `begin .. end`. `place` is where element `start` of output k belongs.
+    ///
+    /// # Safety
+    /// As [`Body::run`]; the scratch was prepared for a range of at least as many elements or [`TILE`] of them, and
+    /// `place` leads to room for the elements from there on.
+    #[inline]
+    pub(super) unsafe fn range(
+        &self,
+        inputs: &[*const u8],
+        local: *mut u8,
+        begin: usize,
+        end: usize,
+        place: impl Fn(usize, usize) -> *mut u8,
+    ) -> Result<(), KernelError> {
+        let pointers = local.cast::<*const u8>();
         let mut start = begin;
         while start < end {
             let len = TILE.min(end - start);
@@ -126,13 +141,14 @@ impl Body for Fused {
             // read. No two slots that an instruction names share memory, unless both are operands: an output that is
             // an input's buffer is computed in a register and copied when the tile has read all.
             unsafe {
-                for (k, (input, &from)) in self.inputs.iter().zip(args.inputs).enumerate() {
-                    let at = input.source.tile(from, args.local.add(input.scratch), input.size, start, len);
+                for (k, (input, &from)) in self.inputs.iter().zip(inputs).enumerate() {
+                    let at = input.source.tile(from, local.add(input.scratch), input.size, start, len);
                     pointers.add(k).write(at);
                 }
-                for (output, &to) in self.outputs.iter().zip(args.outputs) {
-                    if output.direct && !output.shares(args.inputs, to) {
-                        pointers.add(output.slot).write(to.add(start * output.size));
+                for (k, output) in self.outputs.iter().enumerate() {
+                    let to = place(k, start);
+                    if output.direct && !output.shares(pointers, to) {
+                        pointers.add(output.slot).write(to);
                     }
                 }
                 for instruction in &self.instructions {
@@ -147,8 +163,8 @@ impl Body for Fused {
                         return Err(KernelError::new(instruction.fault.unwrap_or("an operation has no result")));
                     }
                 }
-                for (output, &to) in self.outputs.iter().zip(args.outputs) {
-                    let (from, to) = (pointers.add(output.slot).read(), to.add(start * output.size));
+                for (k, output) in self.outputs.iter().enumerate() {
+                    let (from, to) = (pointers.add(output.slot).read(), place(k, start));
                     if from != to.cast_const() {
                         to.copy_from(from, len * output.size);
                     }
@@ -158,11 +174,45 @@ impl Body for Fused {
         }
         Ok(())
     }
+
+    /// How many work tiles there are.
+    pub(super) fn tiles(&self) -> usize {
+        self.len.div_ceil(self.work)
+    }
+
+    /// Bytes of an element of output k.
+    pub(super) fn size_of_output(&self, k: usize) -> usize {
+        self.outputs[k].size
+    }
+}
+
+impl Body for Fused {
+    unsafe fn run(&self, args: &Args<'_>, _phase: usize, tile: usize) -> Result<(), KernelError> {
+        let (begin, end) = (tile * self.work, ((tile + 1) * self.work).min(self.len));
+        if self.instructions.is_empty() {
+            // SAFETY: the caller's contract.
+            unsafe { self.copy(args, begin, end - begin) };
+            return Ok(());
+        }
+        let place = |k: usize, start: usize| {
+            // SAFETY: the element is within the output.
+            unsafe { args.outputs[k].add(start * self.outputs[k].size) }
+        };
+        // SAFETY: the caller's contract.
+        unsafe {
+            self.prepare(args.inputs, args.local, end - begin);
+            self.range(args.inputs, args.local, begin, end, place)
+        }
+    }
 }
 
 impl Output {
-    /// Whether an input's buffer is this output's.
-    fn shares(&self, inputs: &[*const u8], to: *mut u8) -> bool {
-        self.aliases.iter().any(|&i| inputs[i] == to.cast_const())
+    /// Whether its place for a tile is where an input's elements of the tile lie.
+    ///
+    /// # Safety
+    /// The pointers of all inputs are written.
+    unsafe fn shares(&self, pointers: *const *const u8, to: *mut u8) -> bool {
+        // SAFETY: the caller's contract.
+        self.aliases.iter().any(|&i| unsafe { pointers.add(i).read() } == to.cast_const())
     }
 }

@@ -1,7 +1,7 @@
 //! Loops against their steps one by one, over every kind of broadcast, in place, and tile by tile in any order.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use dormouse_value::{BinaryOp, CompareOp, Element, UnaryOp, with_dtype};
+use dormouse_value::{BinaryOp, CompareOp, Element, ReduceOp, UnaryOp, with_dtype};
 use proptest::prelude::*;
 
 use super::*;
@@ -399,4 +399,50 @@ proptest! {
     fn random_loops_equal_their_steps((l, inputs) in loops()) {
         check(&l, &inputs);
     }
+}
+
+/// A loop with a reduction at its end gives the bits of the loop and then the reduction.
+#[test]
+fn reduced_loops_equal_their_loops_reduced() {
+    let reduce = |op| Op::Reduce { op, axes: None, keep_dims: false };
+    for len in [2, 63, 64, 1000, 1024, 1025, 70_000, 131_072, 200_001] {
+        let l = gelu(&[len]);
+        let x = Buffer::of(&[len], &numbers(len, 7));
+        let inputs: Vec<Buffer> = l
+            .inputs
+            .iter()
+            .map(|spec| if spec.len() == len { x.clone() } else { Buffer::of(&[], &[0.5_f32]) })
+            .collect();
+        let values = run_kernel(&compile_loop(&l).unwrap(), &inputs, &outputs_of(&l)).unwrap();
+        for op in [
+            reduce(ReduceOp::Sum),
+            reduce(ReduceOp::Mean),
+            reduce(ReduceOp::Prod),
+            reduce(ReduceOp::Max),
+            reduce(ReduceOp::Min),
+            Op::L2Loss,
+        ] {
+            let scalar = Spec::new(DType::F32, &[]);
+            let last = &outputs_of(&l)[l.outputs.len() - 1];
+            let alone = crate::compile(&op, std::slice::from_ref(last), std::slice::from_ref(&scalar)).unwrap();
+            let want = run_kernel(&alone, &values[values.len() - 1..], std::slice::from_ref(&scalar)).unwrap();
+            // Once with the loop's result beside, once without.
+            for beside in [false, true] {
+                let mut l = l.clone();
+                if beside {
+                    l.outputs.insert(0, l.outputs[0]);
+                }
+                let mut specs = outputs_of(&l);
+                if let Some(last) = specs.last_mut() {
+                    *last = scalar.clone();
+                }
+                let got = run_kernel(&compile_loop_reduction(&l, &op).unwrap(), &inputs, &specs).unwrap();
+                got[got.len() - 1].assert_same(&want[0], &(len, &op));
+                if beside {
+                    got[0].assert_same(&values[0], &(len, &op));
+                }
+            }
+        }
+    }
+    assert!(compile_loop_reduction(&gelu(&[8]), &Op::Softmax { axis: -1 }).is_err());
 }

@@ -13,9 +13,9 @@ const TILE: usize = 1 << 16;
 /// Tiles beyond which one result's elements are not split further: enough for every machine, and little scratch.
 const MOST_PARTS: usize = 64;
 /// Columns that one accumulator holds.
-pub(super) const STRIP: usize = 512;
+pub(crate) const STRIP: usize = 512;
 /// Columns below which several rows are taken as one, to fill the vectors.
-pub(super) const NARROW: usize = 64;
+pub(crate) const NARROW: usize = 64;
 
 /// An axis as an index from the front.
 pub(crate) fn resolve_axis(name: &str, dims: &[usize], axis: i32) -> Result<usize, KernelError> {
@@ -30,18 +30,18 @@ pub(crate) fn resolve_axis(name: &str, dims: &[usize], axis: i32) -> Result<usiz
 
 /// A shape, with a mark on each axis that is reduced.
 #[derive(Clone, Debug)]
-pub(super) struct Axes {
+pub(crate) struct Axes {
     list: SmallVec<[(usize, bool); 6]>,
 }
 
 impl Axes {
     /// All axes reduced.
-    pub(super) fn all(dims: &[usize]) -> Axes {
+    pub(crate) fn all(dims: &[usize]) -> Axes {
         Axes { list: dims.iter().map(|&n| (n, true)).collect() }
     }
 
     /// These axes reduced; negative ones count from the end.
-    pub(super) fn of(name: &str, dims: &[usize], axes: &[i32]) -> Result<Axes, KernelError> {
+    pub(crate) fn of(name: &str, dims: &[usize], axes: &[i32]) -> Result<Axes, KernelError> {
         let mut list: SmallVec<[(usize, bool); 6]> = dims.iter().map(|&n| (n, false)).collect();
         for &axis in axes {
             let mark = &mut list[resolve_axis(name, dims, axis)?].1;
@@ -53,7 +53,7 @@ impl Axes {
     }
 
     /// The axes along which `like` is broadcast to `dims`; `None` where it cannot be.
-    pub(super) fn broadcast(dims: &[usize], like: &[usize]) -> Option<Axes> {
+    pub(crate) fn broadcast(dims: &[usize], like: &[usize]) -> Option<Axes> {
         let missing = dims.len().checked_sub(like.len())?;
         let list = dims.iter().enumerate().map(|(i, &n)| match i.checked_sub(missing).map(|k| like[k]) {
             Some(own) if own == n => Some((n, false)),
@@ -64,7 +64,7 @@ impl Axes {
     }
 
     /// The result's extents.
-    pub(super) fn result(&self, keep_dims: bool) -> Dims {
+    pub(crate) fn result(&self, keep_dims: bool) -> Dims {
         let kept = self.list.iter().filter(|(_, reduced)| keep_dims || !reduced);
         kept.map(|&(n, reduced)| if reduced { 1 } else { n }).collect()
     }
@@ -95,7 +95,7 @@ impl Walk {
 
 /// The innermost part of the operand, contiguous in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Inner {
+pub(crate) enum Inner {
     /// There is no result.
     Nothing,
     /// There is nothing to reduce over: every result is of no elements.
@@ -110,30 +110,30 @@ pub(super) enum Inner {
 
 /// The elements that one part of a result takes from one segment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// Where its first element lies in the operand.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// Elements of a row, or rows of a matrix.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// A reduction as *units*, each a result or a strip of adjacent ones, over *segments*, the contiguous pieces of the
 /// operand that go into it.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) inner: Inner,
+pub(crate) struct Layout {
+    pub(crate) inner: Inner,
     /// Elements of the operand.
-    pub(super) elements: usize,
+    pub(crate) elements: usize,
     /// Results.
-    pub(super) results: usize,
+    pub(crate) results: usize,
     /// Elements of one result.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// Adjacent results of a segment: a matrix's columns.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// Units that one tile works off, when a unit is not split.
-    pub(super) per_tile: usize,
+    pub(crate) per_tile: usize,
     /// Parts that a unit is split into.
-    pub(super) parts: usize,
+    pub(crate) parts: usize,
     kept: Walk,
     reduced: Walk,
     /// Row elements or matrix rows of a segment.
@@ -144,7 +144,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(axes: &Axes) -> Layout {
+    pub(crate) fn new(axes: &Axes) -> Layout {
         let extents = |reduced| axes.list.iter().filter(move |a| a.1 == reduced).map(|a| a.0);
         let (results, count) = (extents(false).product(), extents(true).product());
         let mut layout = Layout {
@@ -223,7 +223,7 @@ impl Layout {
     }
 
     /// Results of a unit; the last strip of a matrix may have fewer.
-    pub(super) fn strip(&self) -> usize {
+    pub(crate) fn strip(&self) -> usize {
         self.columns.min(STRIP)
     }
 
@@ -232,22 +232,22 @@ impl Layout {
     }
 
     /// Rows of a narrow matrix that are taken as one row.
-    pub(super) fn folded_rows(&self) -> usize {
+    pub(crate) fn folded_rows(&self) -> usize {
         if self.segment >= 2 * NARROW { (NARROW / self.columns).max(1) } else { 1 }
     }
 
-    pub(super) fn units(&self) -> usize {
+    pub(crate) fn units(&self) -> usize {
         self.kept.len() * self.strips()
     }
 
     /// The results of a unit: first and how many.
-    pub(super) fn results_of(&self, unit: usize) -> (usize, usize) {
+    pub(crate) fn results_of(&self, unit: usize) -> (usize, usize) {
         let (group, column) = self.place(unit);
         (group * self.columns + column, self.strip().min(self.columns - column))
     }
 
     /// The pieces of the operand that `part` of `unit` combines, in order.
-    pub(super) fn pieces(&self, unit: usize, part: usize) -> impl Iterator<Item = Piece> + use<'_> {
+    pub(crate) fn pieces(&self, unit: usize, part: usize) -> impl Iterator<Item = Piece> + use<'_> {
         let (group, column) = self.place(unit);
         let start = self.kept.offset(group) + column;
         let of_segment = self.segment.div_ceil(self.piece);

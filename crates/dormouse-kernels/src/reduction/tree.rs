@@ -22,10 +22,14 @@ const GROUP_ROWS: usize = 8;
 /// The elements of a contiguous row of any length.
 #[inline(always)]
 pub(crate) fn row<F: Fold>(x: &[F::In]) -> F::Wide {
-    if x.len() < SHORT {
-        return F::widen(block::<F, FEW_LANES>(x));
-    }
-    x.chunks(BLOCK).fold(F::NONE, |total, x| F::combine_wide(total, F::widen(block::<F, LANES>(x))))
+    let blocks = x.chunks(BLOCK).map(|block| block_of_row::<F>(block, x.len()));
+    blocks.fold(F::NONE, |total, block| F::combine_wide(total, block))
+}
+
+/// One block, at most [`BLOCK`] elements, of a row of `len` elements.
+#[inline(always)]
+pub(crate) fn block_of_row<F: Fold>(x: &[F::In], len: usize) -> F::Wide {
+    F::widen(if len < SHORT { block::<F, FEW_LANES>(x) } else { block::<F, LANES>(x) })
 }
 
 #[inline(always)]

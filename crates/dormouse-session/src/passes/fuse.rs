@@ -23,9 +23,9 @@ const INPUTS: usize = 24;
 const SEARCHED: usize = 256;
 
 pub(super) fn fuse(program: &mut Program) {
-    let clusters = Clusters::of(program);
-    let loops = clusters.loops();
-    if loops.is_empty() {
+    let mut clusters = Clusters::of(program);
+    clusters.add_reductions(program);
+    if clusters.members.iter().all(|members| members.len() < 2) {
         return;
     }
     let Some(order) = clusters.order(program) else { return };
@@ -57,6 +57,15 @@ fn joins(program: &Program, instruction: &Instruction) -> bool {
 
 fn is_broadcast(op: &Op) -> bool {
     matches!(op, Op::BroadcastTo { .. } | Op::BroadcastLike)
+}
+
+/// What an instruction reduces to one element, if that is what it does.
+fn reduces(program: &Program, instruction: &Instruction) -> Option<ValueId> {
+    let (&[operand], &[result]) = (instruction.operands.as_slice(), instruction.results.as_slice()) else {
+        return None;
+    };
+    let whole = program.spec(result).len() == 1 && program.spec(operand).len() > 1;
+    (matches!(op_of(instruction)?, Op::Reduce { .. } | Op::L2Loss) && whole).then_some(operand)
 }
 
 /// Which instructions belong together. Each cluster is known by one of them, its head.
@@ -175,9 +184,26 @@ impl Clusters {
         true
     }
 
-    /// The heads of the clusters of more than one instruction.
-    fn loops(&self) -> Vec<u32> {
-        (0..self.members.len() as u32).filter(|i| self.members[*i as usize].len() > 1).collect()
+    /// Lets a cluster end in the reduction to one element of a result that nothing else reads. Such a reduction has no
+    /// operand from elsewhere, so no path can lead back.
+    fn add_reductions(&mut self, program: &Program) {
+        let mut readers = FxHashMap::<ValueId, u32>::default();
+        let reads = program.instructions.iter().flat_map(Instruction::read).chain(program.ends());
+        for value in reads {
+            *readers.entry(program.root(value)).or_default() += 1;
+        }
+        let mut ended = FxHashSet::default();
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            let Some(operand) = reduces(program, instruction) else { continue };
+            let Some(producer) = self.producer(program, operand) else { continue };
+            let head = self.head(producer);
+            let read_here_alone = readers.get(&program.root(operand)) == Some(&1);
+            if read_here_alone && joins(program, &program.instructions[producer as usize]) && ended.insert(head) {
+                self.members[i].clear();
+                self.heads[i] = head;
+                self.members[head as usize].push(i as u32);
+            }
+        }
     }
 
     /// The heads in an order that the data allows, each as soon as the place of its last member.
@@ -229,9 +255,12 @@ fn used_elsewhere(program: &Program, clusters: &Clusters) -> FxHashSet<ValueId> 
     used
 }
 
-/// One instruction of several, in order.
+/// One instruction of several, in order; the last may reduce what one of the others gives.
 fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instruction {
-    let instructions = || members.iter().map(|m| &program.instructions[*m as usize]);
+    let last = &program.instructions[members[members.len() - 1] as usize];
+    let reduced = reduces(program, last).map(|operand| (program.root(operand), last));
+    let element_wise = &members[..members.len() - usize::from(reduced.is_some())];
+    let instructions = || element_wise.iter().map(|m| &program.instructions[*m as usize]);
     let mut dims = Dims::new();
     let mut places = FxHashMap::<ValueId, usize>::default();
     let mut operands = SmallVec::<[ValueId; 3]>::new();
@@ -264,6 +293,15 @@ fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instru
         }
     }
     let inputs = operands.iter().map(|o| program.spec(*o).clone()).collect();
-    let node = instructions().map(|i| i.node).max().unwrap_or(program.instructions[members[0] as usize].node);
-    Instruction { action: Action::Loop(Box::new(Loop { dims, inputs, steps, outputs })), operands, results, node }
+    let node = members.iter().map(|m| program.instructions[*m as usize].node).max().unwrap_or(last.node);
+    let mut body = Box::new(Loop { dims, inputs, steps, outputs });
+    let action = match reduced.and_then(|(operand, last)| Some((places[&operand], last.results[0], op_of(last)?))) {
+        Some((place, result, op)) => {
+            body.outputs.push(place);
+            results.push(result);
+            Action::LoopReduction(body, op.clone())
+        }
+        None => Action::Loop(body),
+    };
+    Instruction { action, operands, results, node }
 }

@@ -27,6 +27,7 @@ fn shape_of(program: &Program) -> Vec<String> {
     let name = |i: &Instruction| match &i.action {
         Action::Op(op) => format!("{op:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
         Action::Loop(body) => format!("loop of {}", body.steps.len()),
+        Action::LoopReduction(body, _) => format!("loop of {}, reduced", body.steps.len()),
         Action::Random { .. } => "random".to_owned(),
     };
     program.instructions.iter().map(name).collect()
@@ -87,5 +88,20 @@ fn equal_operations_are_one_and_constants_are_folded() {
     let rate = graph.constant(3.0_f32) * graph.constant(4.0_f32);
     let y = (x * rate).sum() + (x * 12.0).sum();
     let feeds: [(Tensor, &[usize]); 1] = [(x, &[3])];
-    assert_eq!(shape_of(&program(&graph, &[y], &feeds, Optimize::Exact)), ["Binary", "Reduce", "Binary"]);
+    assert_eq!(shape_of(&program(&graph, &[y], &feeds, Optimize::Exact)), ["loop of 1, reduced", "Binary"]);
+}
+
+#[test]
+fn a_reduction_to_one_element_ends_its_loop() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, ?]);
+    let y = (x * 2.0).tanh();
+    let feeds: [(Tensor, &[usize]); 1] = [(x, &[3, 40])];
+    assert_eq!(shape_of(&program(&graph, &[y.sum()], &feeds, Optimize::Exact)), ["loop of 2, reduced"]);
+    assert_eq!(shape_of(&program(&graph, &[y.square().l2_loss(), y], &feeds, Optimize::Exact)), ["loop of 3, reduced"]);
+    // One output can be reduced once; a reduction of some axes is on its own.
+    assert_eq!(
+        shape_of(&program(&graph, &[y.sum(), y.max(), y.mean_over([1])], &feeds, Optimize::Exact)),
+        ["loop of 2", "Reduce", "Reduce", "Reduce"]
+    );
 }
