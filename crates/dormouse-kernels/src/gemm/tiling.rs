@@ -114,9 +114,9 @@ impl Tiling {
     }
 }
 
-/// How many small products of a batch one tile takes.
+/// How many small products of a batch one tile takes; 1 of an empty batch.
 pub(crate) fn products_a_tile(work: usize, batches: usize) -> usize {
     let all = work.saturating_mul(batches);
     let wanted = (all / USUAL).max(ENOUGH).min(all / SMALLEST).clamp(1, batches.max(1));
-    batches.div_ceil(wanted)
+    batches.div_ceil(wanted).max(1)
 }

@@ -253,8 +253,10 @@ fn nothing_to_compute_has_no_phases() {
         for (n, k, m) in [(0, 3, 2), (2, 3, 0), (0, 0, 0)] {
             assert!(Case::plain(n, k, m).kernel(dtype).phases.is_empty());
         }
-        let case = Case { a_batch: vec![0], b_batch: vec![1], ..Case::plain(2, 3, 4) };
-        assert!(case.kernel(dtype).phases.is_empty());
+        for b_batch in [vec![1], vec![0], vec![2, 0]] {
+            let case = Case { a_batch: vec![0], b_batch, ..Case::plain(2, 3, 4) };
+            assert!(case.kernel(dtype).phases.is_empty());
+        }
     }
 }
 
