@@ -104,10 +104,10 @@ fn normalize(name: &str, axis: i32, log: bool, inputs: &[Spec], outputs: &[Spec]
     }
 }
 
-/// (logits `[n, c]`, labels `[n, c]`): the loss −Σ labels · ln softmax `[n]`, and softmax − labels `[n, c]`.
+/// (logits `[.., c]`, labels `[.., c]`): the loss −Σ labels · ln softmax `[..]`, and softmax − labels `[.., c]`.
 ///
 /// # Errors
-/// When logits are not a float matrix, or labels and results do not fit them.
+/// When logits are not floats with an axis of classes, or labels and results do not fit them.
 pub(crate) fn cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
     let name = "softmax_cross_entropy_with_logits";
     let (logits, labels, rows, classes) = losses(name, inputs, outputs)?;
@@ -121,16 +121,16 @@ pub(crate) fn cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel,
     }
 }
 
-/// (logits `[n, c]`, labels `[n]`): the loss −ln softmax at the label `[n]`, and softmax − one-hot `[n, c]`. A label
+/// (logits `[.., c]`, labels `[..]`): the loss −ln softmax at the label `[..]`, and softmax − one-hot `[.., c]`. A label
 /// outside `[0, c)` fails the run.
 ///
 /// # Errors
-/// When logits are not a float matrix, labels are not i32 or i64, or labels and results do not fit.
+/// When logits are not floats with an axis of classes, labels are not i32 or i64, or labels and results do not fit.
 pub(crate) fn sparse_cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
     let name = "sparse_softmax_cross_entropy_with_logits";
     let (logits, labels, rows, classes) = losses(name, inputs, outputs)?;
-    if labels.dims[..] != [rows] || !matches!(labels.dtype, DType::I32 | DType::I64) {
-        return Err(KernelError::new(format!("{name}: labels of {logits} are i32 or i64 [{rows}], not {labels}")));
+    if labels.dims != outputs[0].dims || !matches!(labels.dtype, DType::I32 | DType::I64) {
+        return Err(KernelError::new(format!("{name}: labels of {logits} are i32 or i64, one a row, not {labels}")));
     }
     let wide = labels.dtype == DType::I64;
     let kernel = match (logits.dtype, wide) {
@@ -157,12 +157,12 @@ fn losses<'a>(
         let (taken, given) = (inputs.len(), outputs.len());
         return Err(KernelError::new(format!("{name}: takes 2 operands and gives 2 results, not {taken} and {given}")));
     };
-    let &[rows, classes] = &logits.dims[..] else {
-        return Err(KernelError::new(format!("{name}: logits are [rows, classes], not {logits}; reshape them first")));
+    let Some((&classes, rows)) = logits.dims.split_last() else {
+        return Err(KernelError::new(format!("{name}: logits need an axis of classes, not {logits}")));
     };
-    expect_result(name, loss, &Spec::new(logits.dtype, &[rows]))?;
+    expect_result(name, loss, &Spec::new(logits.dtype, rows))?;
     expect_result(name, backprop, logits)?;
-    Ok((logits, labels, rows, classes))
+    Ok((logits, labels, rows.iter().product(), classes))
 }
 
 /// A kernel of so many tiles, of no phase where there are none.

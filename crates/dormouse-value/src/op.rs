@@ -408,9 +408,9 @@ pub enum Op {
         /// Negative counts from the end.
         axis: i32,
     },
-    /// `(logits [n, c], labels [n, c]) → (loss [n], softmax − labels [n, c])`. Labels are distributions.
+    /// `(logits [.., c], labels [.., c]) → (loss [..], softmax − labels [.., c])`. Labels are distributions.
     SoftmaxCrossEntropy,
-    /// `(logits [n, c], labels [n]) → (loss [n], softmax − one-hot [n, c])`. Labels are i32 or i64; one outside fails
+    /// `(logits [.., c], labels [..]) → (loss [..], softmax − one-hot [.., c])`. Labels are i32 or i64; one outside fails
     /// the run.
     SparseSoftmaxCrossEntropy,
     /// (x): Σx² / 2.

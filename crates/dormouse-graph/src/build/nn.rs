@@ -4,7 +4,6 @@ use std::panic::Location;
 
 use dormouse_value::{Op, Padding, PoolOp, Window2d};
 
-use crate::build::array::Array;
 use crate::build::elementwise::Elementwise;
 use crate::build::random::Uniform;
 use crate::node::Output;
@@ -76,21 +75,10 @@ pub trait Nn: Symbol {
     fn sparse_softmax_cross_entropy(self, labels: impl Operand) -> Tensor {
         let logits = self.tensor();
         let labels = labels.tensor_like(logits);
-        if logits.shape().rank().is_none_or(|r| r == 2) {
-            return apply(Op::SparseSoftmaxCrossEntropy, &[logits, labels]);
-        }
-        let Some(classes) = logits.shape().dim(-1).known() else {
-            return logits.poisoned_or(format!(
-                "sparse_softmax_cross_entropy: the classes of logits {} are not known",
-                logits.shape()
-            ));
-        };
-        let rows = logits.reshape([-1, classes as i64]);
-        let loss = apply(Op::SparseSoftmaxCrossEntropy, &[rows, labels.reshape([-1])]);
-        apply(Op::ReshapeLike, &[loss, labels])
+        apply(Op::SparseSoftmaxCrossEntropy, &[logits, labels])
     }
 
-    /// −Σ labels · ln softmax(logits): logits and labels `[n, c]` → `[n]`. Each row of labels is a distribution.
+    /// −Σ labels · ln softmax(logits): logits and labels `[.., c]` → `[..]`. Each row of labels is a distribution.
     #[track_caller]
     fn softmax_cross_entropy(self, labels: impl Operand) -> Tensor {
         let logits = self.tensor();

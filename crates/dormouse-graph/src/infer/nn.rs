@@ -1,7 +1,7 @@
 //! Inference of neural networks' operations.
 
 use dormouse_value::{DType, Dim, Padding, PoolOp, Shape, Window2d};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::elementwise::floats;
 use super::reduction::index_dtype;
@@ -19,26 +19,39 @@ pub(super) fn cross_entropy(logits: &Fact, labels: &Fact) -> Facts {
     floats(logits)?;
     same_dtype(logits, labels)?;
     let shape = unified("logits and labels differ in shape", &logits.shape, &labels.shape)?;
-    let [rows, classes] = of_rank("logits", &shape, 2)?[..] else { return Err("logits need two axes".to_owned()) };
-    let fact = |shape: Shape| Fact { dtype: logits.dtype, shape };
-    Ok(smallvec![fact([rows].into_iter().collect()), fact([rows, classes].into_iter().collect())])
+    let rows = match shape.dims() {
+        None => Shape::unknown(),
+        Some(dims) => rows_and_classes(dims)?.0,
+    };
+    Ok(losses(logits.dtype, rows, shape))
 }
 
 pub(super) fn sparse_cross_entropy(logits: &Fact, labels: &Fact) -> Facts {
     floats(logits)?;
     index_dtype(labels.dtype).map_err(|_| format!("labels are i32 or i64, not {}; cast them", labels.dtype))?;
-    let [rows, classes] = of_rank("logits", &logits.shape, 2)?[..] else {
-        return Err("logits need two axes".to_owned());
+    let (rows, classes) = match logits.shape.dims() {
+        None => (Shape::unknown(), Dim::Unknown),
+        Some(dims) => rows_and_classes(dims)?,
     };
-    let [labeled] = of_rank("labels", &labels.shape, 1)?[..] else { return Err("labels need one axis".to_owned()) };
-    let rows = rows
-        .unify(labeled)
-        .ok_or_else(|| format!("logits {} and labels {} differ in rows", logits.shape, labels.shape))?;
     if classes == Dim::Known(0) {
         return Err(format!("logits {} have no classes", logits.shape));
     }
-    let fact = |shape: Shape| Fact { dtype: logits.dtype, shape };
-    Ok(smallvec![fact([rows].into_iter().collect()), fact([rows, classes].into_iter().collect())])
+    let rows = rows
+        .unify(&labels.shape)
+        .ok_or_else(|| format!("logits {} and labels {} differ in rows", logits.shape, labels.shape))?;
+    let whole = rows.dims().map(|rows| rows.iter().copied().chain([classes]).collect());
+    Ok(losses(logits.dtype, rows, whole.unwrap_or_else(Shape::unknown)))
+}
+
+/// All axes but the last, and that.
+fn rows_and_classes(dims: &[Dim]) -> Result<(Shape, Dim), String> {
+    let (classes, rows) = dims.split_last().ok_or("logits need an axis of classes")?;
+    Ok((rows.iter().copied().collect(), *classes))
+}
+
+/// A loss a row, and the gradient.
+fn losses(dtype: DType, rows: Shape, whole: Shape) -> SmallVec<[Fact; 1]> {
+    smallvec![Fact { dtype, shape: rows }, Fact { dtype, shape: whole }]
 }
 
 fn check_window(window: &Window2d) -> Result<(), String> {

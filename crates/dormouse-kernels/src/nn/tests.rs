@@ -113,6 +113,20 @@ fn cross_entropies() {
 }
 
 #[test]
+fn rows_of_cross_entropies_are_all_axes_but_the_last() {
+    let x = noise(24);
+    let loss: Vec<f64> = reference(&x, 4, 1).chunks(4).map(|logs| -logs[2]).collect();
+    let backprop: Vec<f64> =
+        reference(&x, 4, 1).iter().enumerate().map(|(i, log)| log.exp() - if i % 4 == 2 { 1.0 } else { 0.0 }).collect();
+    let expected: [(&[usize], Vec<f64>); 2] = [(&[2, 3], loss), (&[2, 3, 4], backprop)];
+    let labels = value(&[2, 3], vec![2_i64; 6]);
+    check(&Op::SparseSoftmaxCrossEntropy, &x, &[2, 3, 4], Some([labels.clone(), labels]), &expected);
+    let hot: Vec<f64> = (0..24).map(|i| if i % 4 == 2 { 1.0 } else { 0.0 }).collect();
+    let labels = [value(&[2, 3, 4], hot.clone()), value(&[2, 3, 4], single(&hot))];
+    check(&Op::SoftmaxCrossEntropy, &x, &[2, 3, 4], Some(labels), &expected);
+}
+
+#[test]
 fn the_first_label_outside_is_told() {
     let specs = [Spec::new(DType::F32, &[3000]), Spec::new(DType::F32, &[3000, 10])];
     for (label, later) in [(10, -1), (-1, 10), (i32::MAX, 10)] {
