@@ -362,6 +362,12 @@ fn lookups() -> Vec<Row> {
 
 fn classes() -> Vec<Row> {
     const LABELS: [usize; 2] = [2, 0];
+    let batched = |x: &[Numbers]| {
+        let share = softmax(&x[0], 2);
+        let label = |i: &[usize]| LABELS[i[1]];
+        let loss = from(&[2, 2], |i| -share[[i[0], i[1], label(i)]].ln());
+        [loss, from(&[2, 2, 3], |i| share[IxDyn(i)] - truth(label(i) == i[2]))]
+    };
     let shares = |_: &[Numbers]| softmax(&from(&[2, 3], |i| (i[0] * 2 + i[1]) as f64), 1);
     let dense = |x: &[Numbers]| {
         let share = softmax(&x[0], 1);
@@ -380,6 +386,7 @@ fn classes() -> Vec<Row> {
         row(Op::LogSoftmax { axis: 1 }, [signed([2, 3, 2])], |x| softmax(&x[0], 1).mapv(f64::ln)),
         row(Op::SoftmaxCrossEntropy, [signed([2, 3]), made([2, 3], shares)], dense),
         row(Op::SparseSoftmaxCrossEntropy, [signed([2, 3]), indices([2], &LABELS)], sparse),
+        row(Op::SparseSoftmaxCrossEntropy, [signed([2, 2, 3]), indices([2, 2], &[2, 0, 2, 0])], batched),
     ]
 }
 

@@ -363,6 +363,9 @@ def classification():
     dense = lambda x, t: tf.nn.softmax_cross_entropy_with_logits_v2(labels=t, logits=x)
     grad("softmax_cross_entropy", dense, noise([2, 3]), np.array([[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]], f32))
     grad("softmax_cross_entropy", dense, noise([2, 3], f64), np.array([[0.25, 0.5, 0.5], [0.0, 2.0, 0.0]], f64))
+    grad("softmax_cross_entropy", dense, noise([2, 2, 3]), np.abs(noise([2, 2, 3], seed=1)))
+    grad("softmax_cross_entropy", dense, noise([3]), f32([0.25, 0.25, 0.5]))
+    grad("sparse_softmax_cross_entropy", sparse, noise([3]), i32(1))
     case("softmax_cross_entropy", dense, logits[1], np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], f32))
 
 
@@ -395,6 +398,78 @@ def images():
         case("max_pool", largest, np.full([1, 4, 5, 1], -inf, f32), **attributes)
         grad("avg_pool", mean, noise([2, 4, 5, 2]), **attributes)
         grad("avg_pool", mean, noise([1, 4, 5, 1], f64), **attributes)
+
+
+def emptiness():
+    """Operands without elements, and their gradients."""
+    functions = {"sum": tf.reduce_sum, "mean": tf.reduce_mean, "prod": tf.reduce_prod, "max": tf.reduce_max, "min": tf.reduce_min}
+    for name, f in functions.items():
+        for dims, axes in [([0, 3], [0]), ([0, 3], [1]), ([2, 0], [1]), ([2, 0], [0, 1])]:
+            make = lambda x: f(x, axis=axes, keepdims=False)
+            grad(name, make, np.zeros(dims, f32), axes=axes, keep=False)
+    flags = {"transpose_a": False, "transpose_b": False}
+    for x, y in [([2, 0], [0, 3]), ([0, 2], [2, 3]), ([2, 0, 3], [3, 1]), ([0, 2, 2], [1, 2, 2])]:
+        grad("matmul", tf.matmul, noise(x), noise(y), **flags)
+    for name, f in {"add": tf.add, "mul": tf.multiply, "maximum": tf.maximum, "pow": tf.pow}.items():
+        grad(name, f, np.zeros([0, 3], f32), noise([3]))
+        grad(name, f, np.zeros([2, 0], f32), noise([1, 1]))
+    for name, f in {"exp": tf.exp, "relu": tf.nn.relu, "abs": tf.abs, "l2_loss": tf.nn.l2_loss}.items():
+        grad(name, f, np.zeros([0], f32))
+    grad("concat", lambda *x: tf.concat(x, 0), np.zeros([0, 2], f32), np.zeros([0, 2], f32), axis=0)
+    grad("gather", lambda x, i: tf.gather(x, i), noise([4, 3]), np.zeros([0], i32), axis=0)
+    grad("slice", lambda x: tf.slice(x, [1, 0], [0, 2]), noise([3, 4]), begin=[1, 0], size=[0, 2])
+    grad("transpose", lambda x: tf.transpose(x, [1, 0]), np.zeros([2, 0], f32), perm=[1, 0])
+    grad("pad", lambda x: tf.pad(x, [[1, 2], [0, 1]]), np.zeros([0, 1], f32), paddings=[[1, 2], [0, 1]], value=0.0)
+    grad("broadcast_to", lambda x: tf.broadcast_to(x, [0, 3]), noise([1, 3]), dims=[0, 3])
+    grad("cumsum", lambda x: tf.cumsum(x, 0), np.zeros([0, 2], f32), axis=0, exclusive=False, reverse=False)
+    for name, f in {"softmax": tf.nn.softmax, "log_softmax": tf.nn.log_softmax}.items():
+        grad(name, lambda x: f(x), np.zeros([0, 3], f32), axis=-1)
+    sparse = lambda x, t: tf.nn.sparse_softmax_cross_entropy_with_logits(labels=t, logits=x)
+    grad("sparse_softmax_cross_entropy", sparse, np.zeros([0, 3], f32), np.zeros([0], i32))
+    conv = lambda x, w: tf.nn.conv2d(x, w, strides=1, padding="SAME")
+    grad("conv2d", conv, np.zeros([0, 3, 3, 1], f32), noise([2, 2, 1, 2]), strides=[1, 1], dilations=[1, 1], padding="SAME")
+    attributes = {"size": [2, 2], "strides": [2, 2], "padding": "SAME"}
+    grad("max_pool", lambda x: tf.nn.max_pool(x, 2, 2, "SAME"), np.zeros([0, 3, 3, 1], f32), **attributes)
+    grad("avg_pool", lambda x: tf.nn.avg_pool(x, 2, 2, "SAME"), np.zeros([0, 3, 3, 1], f32), **attributes)
+
+
+def refusals():
+    """What TensorFlow refuses, when a graph is built or when it runs."""
+    flags = {"transpose_a": False, "transpose_b": False}
+    case("matmul", tf.matmul, noise([3]), noise([3, 2]), **flags)
+    case("matmul", tf.matmul, noise([2, 2, 3]), noise([3, 3, 2]), **flags)
+    case("transpose", lambda x: tf.transpose(x, [0, 0]), noise([2, 3]), perm=[0, 0])
+    case("transpose", lambda x: tf.transpose(x, [1, 0]), noise([2, 3, 1]), perm=[1, 0])
+    case("reshape", lambda x: tf.reshape(x, [-1, -1]), noise([2, 3]), dims=[-1, -1])
+    case("reshape", lambda x: tf.reshape(x, [7]), noise([2, 3]), dims=[7])
+    case("expand_dims", lambda x: tf.expand_dims(x, 3), noise([2, 3]), axis=3)
+    case("squeeze", lambda x: tf.squeeze(x, [2]), noise([1, 2]), axes=[2])
+    case("concat", lambda *x: tf.concat(x, 2), noise([2, 1]), noise([2, 2]), axis=2)
+    case("concat", lambda *x: tf.concat(x, 0), noise([2, 1]), noise([2]), axis=0)
+    case("slice", lambda x: tf.slice(x, [0], [1]), noise([2, 3]), begin=[0], size=[1])
+    case("slice", lambda x: tf.slice(x, [0, 4], [1, -1]), noise([2, 3]), begin=[0, 4], size=[1, -1])
+    case("pad", lambda x: tf.pad(x, [[1, 1]]), noise([2, 3]), paddings=[[1, 1]], value=0.0)
+    case("tile", lambda x: tf.tile(x, [2]), noise([2, 3]), multiples=[2])
+    case("gather", lambda x, i: tf.gather(x, i, axis=2), noise([2, 3]), i32([0]), axis=2)
+    case("one_hot", lambda x: tf.one_hot(x, 3, axis=2), i32([0, 1]), depth=3, axis=2, on=1.0, off=0.0, dtype="f32")
+    case("broadcast_to", lambda x: tf.broadcast_to(x, [3]), noise([2, 3]), dims=[3])
+    case("add_n", lambda *x: tf.add_n(x), noise([2, 3]), noise([3]))
+    case("argmax", lambda x: tf.argmax(x, axis=2), noise([2, 3]), axis=2)
+    case("argmax", lambda x: tf.argmax(x, axis=1), np.zeros([2, 0], f32), axis=1)
+    case("softmax", lambda x: tf.nn.softmax(x, axis=2), noise([2, 3]), axis=2)
+    case("bias_add", tf.nn.bias_add, noise([2, 3]), noise([2]))
+    case("bias_add", tf.nn.bias_add, noise([3]), noise([3]))
+    sparse = lambda x, t: tf.nn.sparse_softmax_cross_entropy_with_logits(labels=t, logits=x)
+    case("sparse_softmax_cross_entropy", sparse, noise([2, 3]), i32([0, 1, 2]))
+    dense = lambda x, t: tf.nn.softmax_cross_entropy_with_logits_v2(labels=t, logits=x)
+    case("softmax_cross_entropy", dense, noise([2, 3]), noise([2, 2]))
+    conv = lambda x, w: tf.nn.conv2d(x, w, strides=1, padding="VALID")
+    attributes = {"strides": [1, 1], "dilations": [1, 1], "padding": "VALID"}
+    case("conv2d", conv, noise([1, 2, 2, 1]), noise([3, 3, 1, 1]), **attributes)
+    case("conv2d", conv, noise([1, 4, 4, 3]), noise([3, 3, 2, 1]), **attributes)
+    case("conv2d", conv, noise([4, 4, 1]), noise([3, 3, 1, 1]), **attributes)
+    case("max_pool", lambda x: tf.nn.max_pool(x, 3, 1, "VALID"), noise([1, 2, 2, 1]), size=[3, 3], strides=[1, 1], padding="VALID")
+    case("select", tf.where_v2, np.array([True, False]), noise([3]), noise([3]))
 
 
 def checksum(bits):
@@ -445,5 +520,7 @@ if __name__ == "__main__":
     arrays()
     classification()
     images()
+    emptiness()
+    refusals()
     print("# Random numbers")
     random_numbers()

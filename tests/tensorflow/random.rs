@@ -5,7 +5,7 @@ use dormouse::prelude::*;
 use crate::case::Attributes;
 
 /// Draws as a line of the fixture says, and compares.
-pub(crate) fn check(line: &'static str) -> Result<(), String> {
+pub(crate) fn check(line: &'static str, threads: usize) -> Result<(), String> {
     let (call, expected) = line.split_once(" => ").unwrap();
     let (method, attributes) = call.split_once(' ').unwrap();
     let a = Attributes::new(attributes);
@@ -14,7 +14,8 @@ pub(crate) fn check(line: &'static str) -> Result<(), String> {
         graph.set_seed(a.number("graph_seed"));
     }
     let tensor = draw(&graph, method, &a);
-    let session = Session::new(&graph).map_err(|e| format!("{call}: {e}"))?;
+    let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+    let session = Session::with_options(&graph, options).map_err(|e| format!("{call}: {e}"))?;
     for (run, expected) in expected.split_whitespace().enumerate() {
         let value = session.run(tensor, ()).map_err(|e| format!("{call}: {e}"))?;
         let got = told(&value);
