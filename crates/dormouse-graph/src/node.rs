@@ -123,9 +123,18 @@ pub struct Source {
     pub line: u32,
 }
 
+/// The file and the line, `examples/mnist.rs:41`; a folder that the path leaves again is left out.
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        let mut parts: Vec<&str> = Vec::new();
+        for part in self.file.split('/') {
+            if part == ".." && parts.last().is_some_and(|last| !matches!(*last, "" | "." | "..")) {
+                parts.pop();
+            } else {
+                parts.push(part);
+            }
+        }
+        write!(f, "{}:{}", parts.join("/"), self.line)
     }
 }
 
@@ -159,4 +168,18 @@ pub struct VariableInfo {
     pub initializer: NodeId,
     /// Whether optimizers change it unless told otherwise.
     pub trainable: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_shown_without_detours() {
+        let shown = |file: &str| Source { file: file.into(), line: 7 }.to_string();
+        assert_eq!(shown("crates/dormouse/../../examples/mnist.rs"), "examples/mnist.rs:7");
+        assert_eq!(shown("../model/src/main.rs"), "../model/src/main.rs:7");
+        assert_eq!(shown("/../a.rs"), "/../a.rs:7");
+        assert_eq!(shown("src/main.rs"), "src/main.rs:7");
+    }
 }

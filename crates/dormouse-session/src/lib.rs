@@ -11,8 +11,9 @@
 //! ```
 //!
 //! `fetch` and `feed` take the question apart; `lower` prunes the graph to a `program` with every shape known; `passes`
-//! make it a better one; `plan` compiles its kernels and gives every buffer a place; `execute` runs it over the `store`,
-//! which holds the variables.
+//! make it a better one; `plan` compiles its kernels, gives every value a place (`memory`) and says what waits for what
+//! (`schedule`); `execute` runs it over the `store`, which holds the variables, on the calling thread or with the help
+//! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text.
 //!
 //! # Invariants
 //! - A session borrows nothing of the graph it was made of.

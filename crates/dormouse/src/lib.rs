@@ -81,3 +81,7 @@ pub mod prelude {
     };
     pub use dormouse_value::{DType, Padding, Shape, Value, shape};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
