@@ -106,13 +106,18 @@ impl Run {
         }
     }
 
-    /// Whether the queue has more than its owner will take at once.
+    /// Whether there is more to take than the helpers who were asked, and the one who asks, will take at once.
     fn has_work_for_others(&self) -> bool {
         let queue = self.frame.queue();
-        let invited = self.frame.invited.load(Ordering::Relaxed) as usize;
         let tasks = &part(&self.plan, self.of_tail).tasks;
-        let shared = queue.first().is_some_and(|task| tasks[task as usize].shared);
-        queue.len() > 1 + invited || shared
+        let Some(first) = queue.first() else { return false };
+        let task = &tasks[first as usize];
+        let tiles = if task.shared {
+            self.plan.steps[task.steps[0] as usize].kernel.phases.iter().copied().max().unwrap_or(1)
+        } else {
+            1
+        };
+        queue.len() + tiles > 2 + self.frame.invited.load(Ordering::Relaxed) as usize
     }
 
     fn help(self) {
