@@ -1,8 +1,11 @@
 //! The table: a row is an operation, its operands, and a naive reference. Further cases of an operation follow its row.
 
+mod parts;
+
 use dormouse::prelude::*;
 use dormouse::value::{
-    BinaryOp as B, CompareOp as C, CumulativeOp, LogicalOp as L, Op, PoolOp, Real, ReduceOp, UnaryOp as U, Window2d,
+    BinaryOp as B, CompareOp as C, CumulativeOp, LogicalOp as L, Op, Part, PoolOp, Real, ReduceOp, ScatterOp,
+    UnaryOp as U, Window2d,
 };
 use ndarray::IxDyn;
 
@@ -13,10 +16,24 @@ use crate::row::{
 
 /// Every row.
 pub(crate) fn rows() -> Vec<Row> {
-    [plain(), unary(), binary(), choices(), reductions(), products(), shapes(), parts(), lookups(), classes(), images()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        plain(),
+        unary(),
+        binary(),
+        choices(),
+        reductions(),
+        products(),
+        shapes(),
+        parts(),
+        lookups(),
+        classes(),
+        images(),
+        parts::slices(),
+        parts::places(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Operations of so much that threads share the work: rows for checks that need no reference.
@@ -36,6 +53,15 @@ pub(crate) fn large() -> Vec<Row> {
         smooth(Op::Tile { multiples: list([30, 20]) }, vec![signed([20, 30])]),
         smooth(Op::Gather { axis: 0 }, vec![signed([1000, 20]), indices([20_000], &picked)]),
         smooth(Op::SumLike, vec![signed([1000, 300]), like([300])]),
+        smooth(
+            Op::StridedSlice { parts: list([Part::WHOLE, Part::Range { begin: None, end: None, step: -2 }]) },
+            vec![signed([700, 301])],
+        ),
+        smooth(Op::GatherNd { batch_dims: 0 }, vec![signed([1000, 20]), indices([20_000, 1], &picked)]),
+        smooth(
+            Op::ScatterNd { op: ScatterOp::Add, batch_dims: 0 },
+            vec![signed([1000, 20]), indices([20_000, 1], &picked), signed([20_000, 20])],
+        ),
         smooth(
             Op::Cumulative { op: CumulativeOp::Sum, axis: 0, exclusive: false, reverse: false },
             vec![signed([3000, 100])],

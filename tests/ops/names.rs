@@ -1,7 +1,7 @@
 //! The operations by name: an exhaustive match, so that the compiler asks for a new operation's name, and with it for its
 //! row.
 
-use dormouse::value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, UnaryOp};
+use dormouse::value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, UnaryOp};
 
 macro_rules! names {
     ($($pattern:pat => $name:literal,)*) => {
@@ -114,4 +114,12 @@ names! {
     Op::MaxPoolGrad { .. } => "max_pool_grad",
     Op::MaxPoolGradGrad { .. } => "max_pool_grad_grad",
     Op::AveragePoolGrad { .. } => "avg_pool_grad",
+    Op::StridedSlice { .. } => "strided_slice",
+    Op::StridedSliceGrad { .. } => "strided_slice_grad",
+    Op::Regroup { .. } => "regroup",
+    Op::GatherNd { .. } => "gather_nd",
+    Op::ScatterNd { op: ScatterOp::Update, .. } => "scatter_nd_update",
+    Op::ScatterNd { op: ScatterOp::Add, .. } => "scatter_nd_add",
+    Op::ScatterNd { op: ScatterOp::Sub, .. } => "scatter_nd_sub",
+    Op::Iota { .. } => "iota",
 }

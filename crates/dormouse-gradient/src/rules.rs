@@ -8,7 +8,7 @@ mod nn;
 mod reduction;
 
 use dormouse_graph::{Elementwise, Graph, Node, NodeId, Output, Tensor};
-use dormouse_value::{Op, UnaryOp};
+use dormouse_value::{Op, ScatterOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 
 /// One gradient an operand; missing ones at the end are `None`.
@@ -68,7 +68,8 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         | Op::ArgMin { .. }
         | Op::OneHot { .. }
         | Op::ShapeOf { .. }
-        | Op::SizeOf { .. } => Found::new(),
+        | Op::SizeOf { .. }
+        | Op::Iota { .. } => Found::new(),
         Op::Unary(op) => elementwise::unary(*op, s),
         Op::Binary(op) => elementwise::binary(*op, s),
         Op::Select => elementwise::select(s),
@@ -79,7 +80,7 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
             one(&|dy| reduction::cumulative(*op, *axis, *exclusive, *reverse, dy, s))
         }
         Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, s),
-        Op::Reshape { .. } | Op::ReshapeLike | Op::ExpandDims { .. } | Op::Squeeze { .. } => {
+        Op::Reshape { .. } | Op::ReshapeLike | Op::ExpandDims { .. } | Op::Squeeze { .. } | Op::Regroup { .. } => {
             one(&|dy| apply(Op::ReshapeLike, &[dy, s.x[0]]))
         }
         Op::Transpose { perm } => one(&|dy| array::transpose(perm, dy, s)),
@@ -110,5 +111,12 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::MaxPoolGrad { size, window } => nn::max_pool_grad(*size, *window, true, s),
         Op::MaxPoolGradGrad { size, window } => nn::max_pool_grad(*size, *window, false, s),
         Op::AveragePoolGrad { size, window } => one(&|g| nn::average_pool(*size, *window, g)),
+        Op::StridedSlice { parts } => one(&|dy| apply(Op::StridedSliceGrad { parts: parts.clone() }, &[dy, s.x[0]])),
+        Op::StridedSliceGrad { parts } => one(&|g| apply(Op::StridedSlice { parts: parts.clone() }, &[g])),
+        Op::GatherNd { batch_dims } => one(&|dy| {
+            let op = Op::ScatterNd { op: ScatterOp::Add, batch_dims: *batch_dims };
+            apply(op, &[s.x[0].zeros_like(), s.x[1], dy])
+        }),
+        Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, s),
     }
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod array;
 pub(crate) mod elementwise;
+pub(crate) mod indexing;
 pub(crate) mod linalg;
 pub(crate) mod nn;
 pub(crate) mod random;
 pub(crate) mod reduction;
+pub(crate) mod slicing;

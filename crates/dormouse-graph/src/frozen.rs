@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use dormouse_value::Op;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::graph::parse_output_name;
 use crate::infer::infer;
-use crate::node::{Fact, GraphId, Node, NodeId, NodeKind, Output, VariableId, VariableInfo};
+use crate::node::{Fact, GraphId, Node, NodeId, NodeKind, Output, VariableId, VariableInfo, Write};
 use crate::tensor::Member;
 
 /// The contents of a graph at one moment, in insertion order, which is a topological order.
@@ -129,7 +130,7 @@ impl Frozen {
         for (i, info) in self.variables.iter().enumerate() {
             let id = VariableId(i as u32);
             let own = |n: NodeId, kind: &NodeKind| self.node(n).is_some_and(|node| node.kind == *kind);
-            let initializer = NodeKind::Assign { variable: id, write: crate::Write::Set };
+            let initializer = NodeKind::Assign { variable: id, write: Write::Set };
             if !own(info.node, &NodeKind::Variable(id))
                 || !own(info.initializer, &initializer)
                 || self.fact(info.initial_value).is_none()
@@ -189,7 +190,13 @@ impl Frozen {
                 }
                 gives(std::slice::from_ref(fact))
             }
-            NodeKind::Assign { variable: id, .. } => {
+            NodeKind::Assign { variable: id, write: Write::Scatter(op) } => {
+                count(2)?;
+                let fact = variable(*id)?;
+                let op = Op::ScatterNd { op: *op, batch_dims: 0 };
+                gives(&infer(&op, &[fact.clone(), operands[0].clone(), operands[1].clone()])?)
+            }
+            NodeKind::Assign { variable: id, write: Write::Set | Write::Add | Write::Sub } => {
                 count(1)?;
                 let fact = variable(*id)?;
                 if fact.dtype != operands[0].dtype || fact.shape.unify(&operands[0].shape).is_none() {

@@ -4,6 +4,7 @@
 mod array;
 mod elementwise;
 mod nn;
+mod part;
 mod reduction;
 
 use dormouse_value::{Dim, Op, Shape, element_count};
@@ -55,7 +56,8 @@ fn arity(op: &Op) -> usize {
         | Op::Conv2dInputGrad(_)
         | Op::Conv2dFilterGrad(_)
         | Op::MaxPoolGrad { .. }
-        | Op::MaxPoolGradGrad { .. } => 3,
+        | Op::MaxPoolGradGrad { .. }
+        | Op::ScatterNd { .. } => 3,
         Op::ConcatGrad { .. }
         | Op::Binary(_)
         | Op::Compare(_)
@@ -70,7 +72,9 @@ fn arity(op: &Op) -> usize {
         | Op::SoftmaxCrossEntropy
         | Op::SparseSoftmaxCrossEntropy
         | Op::Conv2d(_)
-        | Op::AveragePoolGrad { .. } => 2,
+        | Op::AveragePoolGrad { .. }
+        | Op::StridedSliceGrad { .. }
+        | Op::GatherNd { .. } => 2,
         Op::Identity
         | Op::StopGradient
         | Op::EnsureShape { .. }
@@ -98,7 +102,10 @@ fn arity(op: &Op) -> usize {
         | Op::Softmax { .. }
         | Op::LogSoftmax { .. }
         | Op::L2Loss
-        | Op::Pool2d { .. } => 1,
+        | Op::Pool2d { .. }
+        | Op::StridedSlice { .. }
+        | Op::Regroup { .. }
+        | Op::Iota { .. } => 1,
     }
 }
 
@@ -153,6 +160,12 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::MaxPoolGrad { size, window } => nn::max_pool_grad(*size, window, x, true),
         Op::MaxPoolGradGrad { size, window } => nn::max_pool_grad(*size, window, x, false),
         Op::AveragePoolGrad { size, window } => nn::average_pool_grad(*size, window, &x[0], &x[1]),
+        Op::StridedSlice { parts } => part::strided_slice(parts, &x[0]),
+        Op::StridedSliceGrad { parts } => part::strided_slice_grad(parts, &x[0], &x[1]),
+        Op::Regroup { axis, count, dims } => part::regroup(*axis, *count, dims, &x[0]),
+        Op::GatherNd { batch_dims } => part::gather_nd(*batch_dims, &x[0], &x[1]),
+        Op::ScatterNd { op, batch_dims } => part::scatter_nd(*op, *batch_dims, &x[0], &x[1], &x[2]),
+        Op::Iota { axis, dtype } => part::iota(*axis, *dtype, &x[0]),
     }
 }
 

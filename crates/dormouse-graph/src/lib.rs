@@ -35,10 +35,12 @@ mod variable;
 
 pub use build::array::{Array, Extents, OneHot};
 pub use build::elementwise::Elementwise;
+pub use build::indexing::Indexing;
 pub use build::linalg::{Linalg, MatMul};
 pub use build::nn::{Conv2d, Nn, Pool};
 pub use build::random::{Normal, Random, TruncatedNormal, Uniform};
 pub use build::reduction::{Axes, Reduction, Running, keep_dims};
+pub use build::slicing::{NewAxis, Parts, Rest, Slicing, StridedSlice, by};
 pub use context::Reuse;
 pub use frozen::Frozen;
 pub use graph::{Graph, OwnedGraph};

@@ -1,6 +1,6 @@
 //! Names: TensorFlow's rule of making them unique, the name that each operation's nodes get, and what mistakes call it.
 
-use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, UnaryOp};
+use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, UnaryOp};
 use rustc_hash::FxHashMap;
 
 /// The names in use, ignoring case, each with the number of times it was asked for.
@@ -130,7 +130,7 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::Cumulative { op: CumulativeOp::Sum, .. } => "Cumsum",
         Op::Cumulative { op: CumulativeOp::Prod, .. } => "Cumprod",
         Op::MatMul { .. } => "MatMul",
-        Op::Reshape { .. } | Op::ReshapeLike => "Reshape",
+        Op::Reshape { .. } | Op::ReshapeLike | Op::Regroup { .. } => "Reshape",
         Op::ExpandDims { .. } => "ExpandDims",
         Op::Squeeze { .. } => "Squeeze",
         Op::Transpose { .. } => "transpose",
@@ -161,6 +161,13 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::MaxPoolGrad { .. } => "MaxPoolGrad",
         Op::MaxPoolGradGrad { .. } => "MaxPoolGradGrad",
         Op::AveragePoolGrad { .. } => "AvgPoolGrad",
+        Op::StridedSlice { .. } => "strided_slice",
+        Op::StridedSliceGrad { .. } => "StridedSliceGrad",
+        Op::GatherNd { .. } => "GatherNd",
+        Op::ScatterNd { op: ScatterOp::Update, .. } => "TensorScatterUpdate",
+        Op::ScatterNd { op: ScatterOp::Add, .. } => "TensorScatterAdd",
+        Op::ScatterNd { op: ScatterOp::Sub, .. } => "TensorScatterSub",
+        Op::Iota { .. } => "range",
     }
 }
 
@@ -239,7 +246,7 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::Cumulative { op: CumulativeOp::Sum, .. } => "cumsum",
         Op::Cumulative { op: CumulativeOp::Prod, .. } => "cumprod",
         Op::MatMul { .. } => "matmul",
-        Op::Reshape { .. } => "reshape",
+        Op::Reshape { .. } | Op::Regroup { .. } => "reshape",
         Op::ReshapeLike => "reshape_like",
         Op::ExpandDims { .. } => "expand_dims",
         Op::Squeeze { .. } => "squeeze",
@@ -273,6 +280,13 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::MaxPoolGrad { .. } => "max_pool_grad",
         Op::MaxPoolGradGrad { .. } => "max_pool_grad_grad",
         Op::AveragePoolGrad { .. } => "avg_pool_grad",
+        Op::StridedSlice { .. } => "strided_slice",
+        Op::StridedSliceGrad { .. } => "strided_slice_grad",
+        Op::GatherNd { .. } => "gather_nd",
+        Op::ScatterNd { op: ScatterOp::Update, .. } => "scatter_nd_update",
+        Op::ScatterNd { op: ScatterOp::Add, .. } => "scatter_nd_add",
+        Op::ScatterNd { op: ScatterOp::Sub, .. } => "scatter_nd_sub",
+        Op::Iota { .. } => "iota",
     }
 }
 

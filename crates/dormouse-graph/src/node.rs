@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dormouse_value::{DType, Distribution, Op, Shape, Value};
+use dormouse_value::{DType, Distribution, Op, ScatterOp, Shape, Value};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -66,6 +66,8 @@ pub enum Write {
     Add,
     /// w ← w − value.
     Sub,
+    /// w ← w, changed by updates at indices: the operands after w of [`dormouse_value::Op::ScatterNd`] without batches.
+    Scatter(ScatterOp),
 }
 
 /// The pair of seeds of a random node, as TensorFlow's attributes `seed` and `seed2`.

@@ -2,13 +2,17 @@
 //!
 //! A separate family because its code knows elements by their size alone: a copy of 4 bytes serves `f32` and `i32`.
 //! `strided` copies out of a view (transpose, slice, tile, a part of a concat), `place` copies into a larger result
-//! (concat, pad, the gradient of a slice), `gather` moves what indices name, `one_hot` marks it, `tile_grad` adds up copies, `metadata`
-//! tells shapes. What they share stands here: checked operands, ranges as tiles, a walk over axes.
+//! (concat, pad, the gradient of a slice), `parts` takes every other element, `gather`, `gather_nd` and `scatter_nd` move what
+//! indices name, `one_hot` marks it, `tile_grad` adds up copies, `iota` counts, `metadata` tells shapes. What they share stands here: checked operands, ranges as tiles, a walk over axes.
 
 mod gather;
+mod gather_nd;
+mod iota;
 mod metadata;
 mod one_hot;
+mod parts;
 mod place;
+mod scatter_nd;
 mod strided;
 #[cfg(test)]
 mod testing;
@@ -20,9 +24,13 @@ use dormouse_value::{DType, Dims, Element, Real};
 use smallvec::SmallVec;
 
 pub(crate) use gather::{gather, gather_grad};
+pub(crate) use gather_nd::gather_nd;
+pub(crate) use iota::iota;
 pub(crate) use metadata::{reshape, shape_of, size_of};
 pub(crate) use one_hot::{OneHotValues, one_hot};
+pub(crate) use parts::{strided_slice, strided_slice_grad};
 pub(crate) use place::{concat, pad, slice_grad};
+pub(crate) use scatter_nd::scatter_nd;
 pub(crate) use strided::{concat_grad, slice, slice_like, tile, transpose};
 pub(crate) use tile_grad::tile_grad;
 
@@ -261,7 +269,8 @@ impl Ranges {
     }
 }
 
-/// An axis of a copy: how many, and how far apart in the source and in the result.
+/// An axis of a copy: how many, and how far apart in the source and in the result. A distance may be negative, in two's
+/// complement: sums of distances wrap, and are places again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Axis {
     extent: usize,
@@ -274,7 +283,9 @@ fn merge_axes(axes: impl IntoIterator<Item = Axis>) -> SmallVec<[Axis; 6]> {
     let mut merged = SmallVec::<[Axis; 6]>::new();
     for axis in axes.into_iter().filter(|axis| axis.extent != 1) {
         match merged.last_mut() {
-            Some(last) if last.from == axis.extent * axis.from && last.to == axis.extent * axis.to => {
+            Some(last)
+                if last.from == axis.extent.wrapping_mul(axis.from) && last.to == axis.extent.wrapping_mul(axis.to) =>
+            {
                 *last = Axis { extent: last.extent * axis.extent, ..axis };
             }
             Some(_) | None => merged.push(axis),
@@ -300,8 +311,8 @@ impl<'a> Walk<'a> {
             let index = position % axis.extent;
             position /= axis.extent;
             walk.index[i] = index;
-            walk.from += index * axis.from;
-            walk.to += index * axis.to;
+            walk.from = walk.from.wrapping_add(index.wrapping_mul(axis.from));
+            walk.to = walk.to.wrapping_add(index.wrapping_mul(axis.to));
         }
         walk
     }
@@ -309,14 +320,14 @@ impl<'a> Walk<'a> {
     fn advance(&mut self) {
         for (index, axis) in self.index[..self.axes.len()].iter_mut().zip(self.axes).rev() {
             *index += 1;
-            self.from += axis.from;
-            self.to += axis.to;
+            self.from = self.from.wrapping_add(axis.from);
+            self.to = self.to.wrapping_add(axis.to);
             if *index < axis.extent {
                 return;
             }
             *index = 0;
-            self.from -= axis.extent * axis.from;
-            self.to -= axis.extent * axis.to;
+            self.from = self.from.wrapping_sub(axis.extent.wrapping_mul(axis.from));
+            self.to = self.to.wrapping_sub(axis.extent.wrapping_mul(axis.to));
         }
     }
 }

@@ -38,7 +38,7 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::SparseSoftmaxCrossEntropy => nn::sparse_cross_entropy(inputs, outputs),
 
         // Arrays: elements moved, not computed.
-        Op::Reshape { .. } | Op::ReshapeLike => array::reshape("reshape", inputs, outputs),
+        Op::Reshape { .. } | Op::ReshapeLike | Op::Regroup { .. } => array::reshape("reshape", inputs, outputs),
         Op::ExpandDims { .. } => array::reshape("expand_dims", inputs, outputs),
         Op::Squeeze { .. } => array::reshape("squeeze", inputs, outputs),
         Op::Transpose { perm } => array::transpose(perm, inputs, outputs),
@@ -55,6 +55,11 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         &Op::OneHot { depth, axis, on, off, dtype } => {
             array::one_hot(array::OneHotValues { depth, axis, on, off, dtype }, inputs, outputs)
         }
+        Op::StridedSlice { parts } => array::strided_slice(parts, inputs, outputs),
+        Op::StridedSliceGrad { parts } => array::strided_slice_grad(parts, inputs, outputs),
+        Op::GatherNd { batch_dims } => array::gather_nd(*batch_dims, inputs, outputs),
+        Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, inputs, outputs),
+        Op::Iota { axis, dtype } => array::iota(*axis, *dtype, inputs, outputs),
         Op::ShapeOf { output } => array::shape_of(*output, inputs, outputs),
         Op::SizeOf { output } => array::size_of(*output, inputs, outputs),
 

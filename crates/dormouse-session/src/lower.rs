@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dormouse_graph::{Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, infer};
 use dormouse_kernels::Spec;
-use dormouse_value::{BinaryOp, Op, Shape, element_count};
+use dormouse_value::{BinaryOp, Op, ScatterOp, Shape, element_count};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
@@ -258,6 +258,9 @@ impl Lowering<'_> {
     }
 
     fn assign(&mut self, id: NodeId, node: &Node, variable: VariableId, write: Write) -> Result<ValueId> {
+        if let Write::Scatter(op) = write {
+            return self.scatter(id, node, variable, op);
+        }
         let value = self.values[&node.operands[0]];
         let held = Shape::known(&variable_spec(self.graph, variable).dims);
         let dims = &self.program.spec(value).dims;
@@ -271,7 +274,7 @@ impl Lowering<'_> {
             None => (0, self.before(variable)),
         };
         let new = match write {
-            Write::Set => value,
+            Write::Set | Write::Scatter(_) => value,
             Write::Add | Write::Sub => {
                 let op = if write == Write::Add { BinaryOp::Add } else { BinaryOp::Sub };
                 let spec = self.program.spec(previous).clone();
@@ -284,6 +287,29 @@ impl Lowering<'_> {
         Ok(new)
     }
 
+    /// A write at indices, to the newest version of the variable.
+    fn scatter(&mut self, id: NodeId, node: &Node, variable: VariableId, op: ScatterOp) -> Result<ValueId> {
+        let (version, previous) = match self.current.get(&variable) {
+            Some(current) => *current,
+            None => (0, self.before(variable)),
+        };
+        let operands: SmallVec<[ValueId; 3]> =
+            std::iter::once(previous).chain(node.operands.iter().map(|o| self.values[o])).collect();
+        let op = Op::ScatterNd { op, batch_dims: 0 };
+        let facts: SmallVec<[Fact; 3]> = operands.iter().map(|value| self.fact(*value)).collect();
+        infer(&op, &facts).map_err(|message| self.failed(id, message))?;
+        let spec = self.program.spec(previous).clone();
+        let new = self.push(id, Action::Op(op), operands, spec);
+        self.current.insert(variable, (version + 1, new));
+        self.version_values.insert((variable, version + 1), new);
+        Ok(new)
+    }
+
+    fn fact(&self, value: ValueId) -> Fact {
+        let spec = self.program.spec(value);
+        Fact { dtype: spec.dtype, shape: Shape::known(&spec.dims) }
+    }
+
     fn push(&mut self, node: NodeId, action: Action, operands: SmallVec<[ValueId; 3]>, spec: Spec) -> ValueId {
         let value = self.program.add_value(spec, Origin::Computed);
         self.program.instructions.push(Instruction { action, operands, results: SmallVec::from_slice(&[value]), node });
@@ -292,13 +318,7 @@ impl Lowering<'_> {
 
     fn op(&mut self, id: NodeId, node: &Node, op: &Op) -> Result<()> {
         let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values[o]).collect();
-        let facts: SmallVec<[Fact; 4]> = operands
-            .iter()
-            .map(|v| {
-                let spec = self.program.spec(*v);
-                Fact { dtype: spec.dtype, shape: Shape::known(&spec.dims) }
-            })
-            .collect();
+        let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
         let facts = infer(op, &facts).map_err(|message| self.failed(id, message))?;
         let mut specs = SmallVec::<[Spec; 2]>::new();
         for fact in facts {
@@ -312,7 +332,7 @@ impl Lowering<'_> {
             Op::Identity | Op::StopGradient | Op::EnsureShape { .. } => {
                 self.values.entry(output(0)).or_insert(operands[0]);
             }
-            Op::Reshape { .. } | Op::ReshapeLike | Op::ExpandDims { .. } | Op::Squeeze { .. } => {
+            Op::Reshape { .. } | Op::ReshapeLike | Op::ExpandDims { .. } | Op::Squeeze { .. } | Op::Regroup { .. } => {
                 let value = self.program.add_value(specs[0].clone(), Origin::Alias(operands[0]));
                 self.values.entry(output(0)).or_insert(value);
             }
@@ -357,7 +377,12 @@ impl Lowering<'_> {
             | Op::Pool2d { .. }
             | Op::MaxPoolGrad { .. }
             | Op::MaxPoolGradGrad { .. }
-            | Op::AveragePoolGrad { .. } => {
+            | Op::AveragePoolGrad { .. }
+            | Op::StridedSlice { .. }
+            | Op::StridedSliceGrad { .. }
+            | Op::GatherNd { .. }
+            | Op::ScatterNd { .. }
+            | Op::Iota { .. } => {
                 let results: SmallVec<[ValueId; 1]> =
                     specs.into_iter().map(|spec| self.program.add_value(spec, Origin::Computed)).collect();
                 for (port, value) in results.iter().enumerate() {

@@ -19,12 +19,15 @@
 
 mod dtype;
 mod op;
+mod part;
 mod shape;
 mod value;
 
 pub use dtype::{DType, Element, Weak};
 pub use op::{
-    BinaryOp, CompareOp, CumulativeOp, Distribution, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp, UnaryOp, Window2d,
+    BinaryOp, CompareOp, CumulativeOp, Distribution, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp, ScatterOp,
+    UnaryOp, Window2d,
 };
+pub use part::Part;
 pub use shape::{Dim, Dims, Shape, broadcast_dims, element_count};
 pub use value::{Value, ValueError, ValueView};

@@ -13,7 +13,7 @@ use std::hash::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{DType, Shape};
+use crate::{DType, Part, Shape};
 
 /// A float attribute: equal and hashed by its bits, so that `-0.0` and `0.0` differ and a NaN equals itself.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -200,6 +200,17 @@ pub enum PoolOp {
     Max,
     /// The mean of the cells inside the input.
     Average,
+}
+
+/// What a scatter does with an element that an update meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ScatterOp {
+    /// The update takes its place; of several updates of one element the last.
+    Update,
+    /// The update is added; integers wrap.
+    Add,
+    /// The update is subtracted; integers wrap.
+    Sub,
 }
 
 /// What a random node draws from. Not an [`Op`]: it has a state, the counter of its generator.
@@ -451,6 +462,45 @@ pub enum Op {
         /// Where windows lie.
         window: Window2d,
     },
+    /// (x): a part of each axis, axes left out and put in.
+    StridedSlice {
+        /// What is taken, axis by axis.
+        parts: SmallVec<[Part; 4]>,
+    },
+    /// (dy, like): zeros of `like`'s shape with dy put where a strided slice took it.
+    StridedSliceGrad {
+        /// The slice's parts.
+        parts: SmallVec<[Part; 4]>,
+    },
+    /// (x): the same elements with other extents in place of some neighboring axes.
+    Regroup {
+        /// The first of these axes; negative counts from the end.
+        axis: i32,
+        /// How many axes, 1 at least.
+        count: u32,
+        /// The extents that take their place; one may be −1.
+        dims: SmallVec<[i64; 4]>,
+    },
+    /// `(x [b.., e₁ … eₖ, i..], indices [b.., p.., k]) → [b.., p.., i..]`: slices of x at i32 or i64 indices of k numbers.
+    /// One outside fails the run.
+    GatherNd {
+        /// The number of axes b, along which x and indices go together.
+        batch_dims: u32,
+    },
+    /// (x, indices, updates): x, changed by the updates at the places that a `GatherNd` of x takes.
+    ScatterNd {
+        /// What an update does.
+        op: ScatterOp,
+        /// The number of axes along which all operands go together.
+        batch_dims: u32,
+    },
+    /// (like): in `like`'s shape, each element its own index along `axis`.
+    Iota {
+        /// Negative counts from the end.
+        axis: i32,
+        /// A dtype of numbers; indices that it cannot hold wrap.
+        dtype: DType,
+    },
 }
 
 impl Op {
@@ -462,14 +512,15 @@ impl Op {
     /// Whether operand `index` gives its shape only.
     pub fn shape_only(&self, index: usize) -> bool {
         match self {
-            Op::ShapeOf { .. } | Op::SizeOf { .. } => true,
+            Op::ShapeOf { .. } | Op::SizeOf { .. } | Op::Iota { .. } => true,
             Op::ReshapeLike
             | Op::SliceLike { .. }
             | Op::SliceGrad { .. }
             | Op::BroadcastLike
             | Op::SumLike
             | Op::AveragePoolGrad { .. }
-            | Op::ConcatGrad { .. } => index >= 1,
+            | Op::ConcatGrad { .. }
+            | Op::StridedSliceGrad { .. } => index >= 1,
             Op::GatherGrad { .. } | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => index == 2,
             Op::Identity
             | Op::StopGradient
@@ -507,7 +558,11 @@ impl Op {
             | Op::Conv2d(_)
             | Op::Pool2d { .. }
             | Op::MaxPoolGrad { .. }
-            | Op::MaxPoolGradGrad { .. } => false,
+            | Op::MaxPoolGradGrad { .. }
+            | Op::StridedSlice { .. }
+            | Op::Regroup { .. }
+            | Op::GatherNd { .. }
+            | Op::ScatterNd { .. } => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Operations that move elements: their gradients move them back.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::{Op, ReduceOp};
+use dormouse_value::{Op, ReduceOp, ScatterOp};
 use smallvec::{SmallVec, smallvec};
 
 use super::{Found, Site};
@@ -44,4 +44,19 @@ pub(super) fn gather(axis: i32, dy: Tensor, s: &Site<'_>) -> Tensor {
             s.x[0].name()
         )),
     }
+}
+
+// y = x but for the updates ⇒ dx is dy where nothing took x's place, du is dy where u went. Of several updates of one
+// element each gets dy, as in TensorFlow: which of them counts is not looked at.
+pub(super) fn scatter_nd(op: ScatterOp, batch_dims: u32, s: &Site<'_>) -> Found {
+    let Some(dy) = s.dy[0] else { return Found::new() };
+    let of_x = s.of(0, || match op {
+        ScatterOp::Add | ScatterOp::Sub => dy,
+        ScatterOp::Update => s.graph.apply(Op::ScatterNd { op, batch_dims }, &[dy, s.x[1], s.x[2].zeros_like()]),
+    });
+    let of_updates = s.of(2, || {
+        let taken = s.graph.apply(Op::GatherNd { batch_dims }, &[dy, s.x[1]]);
+        if op == ScatterOp::Sub { -taken } else { taken }
+    });
+    smallvec![of_x, None, of_updates]
 }

@@ -8,7 +8,7 @@ use crate::tensor::{Operand, Symbol, Tensor};
 
 /// Whole numbers, one an axis: arrays, slices and vectors of i32, i64 or usize.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extents(SmallVec<[i64; 4]>);
+pub struct Extents(pub(super) SmallVec<[i64; 4]>);
 
 macro_rules! extents {
     ($($type:ty),*) => { $(

@@ -7,8 +7,8 @@ use std::fmt::{Debug, Write as _};
 
 use dormouse_graph::{Fact, Member, NodeId, Output, Seeds, VariableId, Write};
 use dormouse_value::{
-    BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp, Shape,
-    UnaryOp, Window2d, shape,
+    BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, LogicalOp, Op, Padding, Part, PoolOp, Real, ReduceOp,
+    ScatterOp, Shape, UnaryOp, Window2d, shape,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,7 +77,13 @@ exemplars!(pool: PoolOp { Max = "00", Average = "01", });
 
 exemplars!(distributions: Distribution { Uniform = "00", Normal = "01", TruncatedNormal = "02", });
 
-exemplars!(writes: Write { Set = "00", Add = "01", Sub = "02", });
+exemplars!(scatters: ScatterOp { Update = "00", Add = "01", Sub = "02", });
+
+exemplars!(parts: Part {
+    Index(-1) = "0001", Range { begin: Some(1), end: None, step: -2 } = "0101020003", NewAxis = "02", Rest = "03",
+});
+
+exemplars!(writes: Write { Set = "00", Add = "01", Sub = "02", Scatter(ScatterOp::Add) = "0301", });
 
 exemplars!(dims: Dim { Unknown = "00", Known(784) = "01fb1003", });
 
@@ -137,6 +143,12 @@ exemplars!(operations: Op {
     MaxPoolGrad { size: [2, 3], window: WINDOW } = "2e02030102030401",
     MaxPoolGradGrad { size: [2, 3], window: WINDOW } = "2f02030102030401",
     AveragePoolGrad { size: [2, 3], window: WINDOW } = "3002030102030401",
+    StridedSlice { parts: smallvec![Part::Index(-1), Part::Rest] } = "3102000103",
+    StridedSliceGrad { parts: smallvec![Part::NewAxis] } = "320102",
+    Regroup { axis: -2, count: 2, dims: smallvec![-1] } = "3303020101",
+    GatherNd { batch_dims: 1 } = "3401",
+    ScatterNd { op: ScatterOp::Add, batch_dims: 2 } = "350102",
+    Iota { axis: -1, dtype: DType::I32 } = "360102",
 });
 
 #[test]

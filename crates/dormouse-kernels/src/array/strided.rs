@@ -151,8 +151,9 @@ fn sliced(
     Ok(view(x, offset, output, dims.iter().copied().zip(strides)))
 }
 
-/// The kernel that copies x from `offset` on by extents and strides, given in the result's order.
-fn view(x: &Spec, offset: usize, output: &Spec, axes: impl Iterator<Item = (usize, usize)>) -> Kernel {
+/// The kernel that copies x from `offset` on by extents and strides, given in the result's order; a stride may be
+/// negative, in two's complement.
+pub(super) fn view(x: &Spec, offset: usize, output: &Spec, axes: impl Iterator<Item = (usize, usize)>) -> Kernel {
     let source = Source { dtype: x.dtype, offset, len: x.len() };
     if output.is_empty() {
         let run = Axis { extent: 1, from: 1, to: 1 };
@@ -163,17 +164,16 @@ fn view(x: &Spec, offset: usize, output: &Spec, axes: impl Iterator<Item = (usiz
     let mut axes = merge_axes(axes.iter().zip(to).map(|(&(extent, from), to)| Axis { extent, from, to }));
     let bytes = output.bytes();
     let run = axes.pop().unwrap_or(Axis { extent: 1, from: 1, to: 1 });
-    let crossed = if run.from > 1 { axes.iter().position(|axis| axis.from == 1) } else { None };
+    let crossed = if run.from.cast_signed() > 1 { axes.iter().position(|axis| axis.from == 1) } else { None };
     if let Some(index) = crossed {
         let column = axes.remove(index);
         return Blocks::kernel(source, axes, column, run, bytes);
     }
-    let cost = match run.from {
-        0 | 1 => copy_cost(bytes, output.len() / run.extent),
-        _ => {
-            let nanos = output.len() as f64 * (1.0 + ELEMENT_NANOS) + 2.0 * bytes as f64 / BYTES_PER_NANO;
-            Cost { flops: 0.0, bytes: 2.0 * bytes as f64, nanos }
-        }
+    let cost = if (-1..=1).contains(&run.from.cast_signed()) {
+        copy_cost(bytes, output.len() / run.extent)
+    } else {
+        let nanos = output.len() as f64 * (1.0 + ELEMENT_NANOS) + 2.0 * bytes as f64 / BYTES_PER_NANO;
+        Cost { flops: 0.0, bytes: 2.0 * bytes as f64, nanos }
     };
     let ranges = Ranges::of_elements(output.len(), cost.nanos);
     Kernel::new(ranges.count(), cost, Rows { source, axes, run, ranges })
@@ -205,12 +205,21 @@ impl Rows {
         let (x, y) = unsafe { (args.input::<T>(0, self.source.len), args.output::<T>(0, range.start, range.len())) };
         let mut walk = Walk::new(&self.axes, range.start / self.run.extent);
         for_each_row(range, self.run.extent, |_, columns, part| {
-            let from = &x[self.source.offset + walk.from + columns.start * self.run.from..];
+            let start = self.source.offset.wrapping_add(walk.from);
+            let start = start.wrapping_add(columns.start.wrapping_mul(self.run.from));
             let to = &mut y[part];
-            match self.run.from {
-                1 => copy_run(to, from),
-                0 => to.fill(from[0]),
-                stride => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, &from)| *to = from),
+            match self.run.from.cast_signed() {
+                1 => copy_run(to, &x[start..]),
+                0 => to.fill(x[start]),
+                -1 => to.iter_mut().zip(x[..=start].iter().rev()).for_each(|(to, &from)| *to = from),
+                stride => {
+                    let step = stride.unsigned_abs();
+                    if stride > 0 {
+                        to.iter_mut().zip(x[start..].iter().step_by(step)).for_each(|(to, &from)| *to = from);
+                    } else {
+                        to.iter_mut().zip(x[..=start].iter().rev().step_by(step)).for_each(|(to, &from)| *to = from);
+                    }
+                }
             }
             walk.advance();
         });
@@ -268,7 +277,7 @@ impl Blocks {
         for _ in range {
             let columns = self.block[0].min(self.column.extent - walk.index[column_blocks] * self.block[0]);
             let len = self.block[1].min(self.run.extent - walk.index[run_blocks] * self.block[1]);
-            let x = &x[self.source.offset + walk.from..];
+            let x = &x[self.source.offset.wrapping_add(walk.from)..];
             let stride = self.run.from;
             // Rows of the operand that are short and close together are read in place.
             let (x, stride) = if columns < 8 || len < 8 || stride * size_of::<T>() < 256 {

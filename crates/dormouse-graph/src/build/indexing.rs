@@ -1,0 +1,269 @@
+//! Indexing: parts of arrays that tensors of indices name, read and changed, and indices themselves.
+
+use std::panic::Location;
+
+use dormouse_value::{DType, Op, ScatterOp, Value};
+
+use super::array::Array;
+use super::elementwise::Elementwise;
+use crate::graph::{Graph, Naming};
+use crate::node::{NodeKind, Output, Write};
+use crate::tensor::{Operand, Symbol, Tensor, Variable};
+
+/// Methods of tensors and variables that take indices of several numbers.
+pub trait Indexing: Symbol {
+    /// Slices at indices of k numbers, `x [e₁ … eₖ, i..], indices [p.., k] → [p.., i..]`, i32 or i64. One outside fails the
+    /// run.
+    #[track_caller]
+    fn gather_nd(self, indices: impl Operand) -> Tensor {
+        self.gather_nd_batched(indices, 0)
+    }
+
+    /// As [`Indexing::gather_nd`], each part along the first `batch_dims` axes with indices of its own.
+    #[track_caller]
+    fn gather_nd_batched(self, indices: impl Operand, batch_dims: u32) -> Tensor {
+        let x = self.tensor();
+        let indices = indices_of(x, indices);
+        x.graph().apply(Op::GatherNd { batch_dims }, &[x, indices])
+    }
+
+    /// Of each row, the elements at its own indices: `x [b.., n, i..], indices [b.., k] → [b.., k, i..]`, where b are all
+    /// axes of the indices but the last. An index outside fails the run.
+    #[track_caller]
+    fn batch_gather(self, indices: impl Operand) -> Tensor {
+        let x = self.tensor();
+        let at = Location::caller();
+        let indices = indices_of(x, indices);
+        let Some(batch_dims) = indices.shape().rank().and_then(|rank| rank.checked_sub(1)) else {
+            let message =
+                format!("batch_gather: indices need a known number of axes, their shape is {}", indices.shape());
+            return x.poisoned_or(message);
+        };
+        let graph = x.graph();
+        graph.composite(at, "BatchGather", |own| {
+            let indices = indices.expand_dims(-1);
+            let node = graph.push_op(at, own, Op::GatherNd { batch_dims: batch_dims as u32 }, &[x, indices]);
+            Tensor::new(graph.handle(), Output { node, port: 0 })
+        })
+    }
+
+    /// This, with `updates` in place of what `gather_nd(indices)` gives; of several updates of one place the last.
+    #[track_caller]
+    fn tensor_scatter_update(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        scatter(self.tensor(), ScatterOp::Update, indices, updates)
+    }
+
+    /// This, with `updates` added to what `gather_nd(indices)` gives, all of them.
+    #[track_caller]
+    fn tensor_scatter_add(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        scatter(self.tensor(), ScatterOp::Add, indices, updates)
+    }
+
+    /// This, with `updates` subtracted from what `gather_nd(indices)` gives, all of them.
+    #[track_caller]
+    fn tensor_scatter_sub(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        scatter(self.tensor(), ScatterOp::Sub, indices, updates)
+    }
+
+    /// Zeros of these extents, with these as updates added at indices of several numbers.
+    #[track_caller]
+    fn scatter_nd(self, indices: impl Operand, dims: &[usize]) -> Tensor {
+        let (at, updates) = (Location::caller(), self.tensor());
+        let indices = indices_of(updates, indices);
+        let graph = updates.graph();
+        graph.composite(at, "ScatterNd", |own| {
+            let zeros = graph.fill(dims, 0.0, updates.dtype());
+            let op = Op::ScatterNd { op: ScatterOp::Add, batch_dims: 0 };
+            let node = graph.push_op(at, own, op, &[zeros, indices, updates]);
+            Tensor::new(graph.handle(), Output { node, port: 0 })
+        })
+    }
+
+    /// In this shape, each element its own index along an axis.
+    #[track_caller]
+    fn index_along(self, axis: i32, dtype: DType) -> Tensor {
+        let x = self.tensor();
+        x.graph().apply(Op::Iota { axis, dtype }, &[x])
+    }
+
+    /// Which of `maxlen` places come before each of these lengths (integers), along a new last axis: booleans.
+    #[track_caller]
+    fn sequence_mask(self, maxlen: usize) -> Tensor {
+        let (at, lengths) = (Location::caller(), self.tensor());
+        let graph = lengths.graph();
+        if !lengths.dtype().is_integer() {
+            return lengths.poisoned_or(format!("sequence_mask: lengths are integers, not {}", lengths.dtype()));
+        }
+        graph.located(|| {
+            graph.composite(at, "SequenceMask", |own| {
+                // As wide as either needs, so that no place wraps.
+                let lengths = if lengths.dtype() == DType::U8 { lengths.cast(DType::I32) } else { lengths };
+                let places = graph.fill(&[maxlen], 0.0, lengths.dtype()).index_along(0, lengths.dtype());
+                let op = Op::Compare(dormouse_value::CompareOp::Less);
+                let node = graph.push_op(at, own, op, &[places, lengths.expand_dims(-1)]);
+                Tensor::new(graph.handle(), Output { node, port: 0 })
+            })
+        })
+    }
+
+    /// The number of axes, as an i32 scalar.
+    #[track_caller]
+    fn rank_of(self) -> Tensor {
+        let x = self.tensor();
+        match x.shape().rank() {
+            Some(rank) => x.graph().constant(rank as i32).named("Rank"),
+            None => x.shape_of().size_of().named("Rank"),
+        }
+    }
+}
+
+impl<S: Symbol> Indexing for S {}
+
+/// Indices; a bare number is an i64.
+#[track_caller]
+fn indices_of(x: Tensor, indices: impl Operand) -> Tensor {
+    match indices.weak() {
+        Some(_) => indices.tensor_like(x.graph().constant(0_i64)),
+        None => indices.tensor_like(x),
+    }
+}
+
+#[track_caller]
+fn scatter(x: Tensor, op: ScatterOp, indices: impl Operand, updates: impl Operand) -> Tensor {
+    let indices = indices_of(x, indices);
+    let updates = updates.tensor_like(x);
+    x.graph().apply(Op::ScatterNd { op, batch_dims: 0 }, &[x, indices, updates])
+}
+
+impl Variable {
+    /// w ← w with rows (slices along the first axis) at these indices replaced, `updates [p.., i..]` at `indices [p..]`; of
+    /// several updates of one row the last. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_update(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterUpdate", ScatterOp::Update, indices, updates, true)
+    }
+
+    /// w ← w with rows added to at these indices, by all updates. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_add(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterAdd", ScatterOp::Add, indices, updates, true)
+    }
+
+    /// w ← w with rows subtracted from at these indices, by all updates. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_sub(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterSub", ScatterOp::Sub, indices, updates, true)
+    }
+
+    /// As [`Variable::scatter_update`], at indices of several numbers, as [`Indexing::gather_nd`] takes.
+    #[track_caller]
+    pub fn scatter_nd_update(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterNdUpdate", ScatterOp::Update, indices, updates, false)
+    }
+
+    /// As [`Variable::scatter_add`], at indices of several numbers.
+    #[track_caller]
+    pub fn scatter_nd_add(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterNdAdd", ScatterOp::Add, indices, updates, false)
+    }
+
+    /// As [`Variable::scatter_sub`], at indices of several numbers.
+    #[track_caller]
+    pub fn scatter_nd_sub(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterNdSub", ScatterOp::Sub, indices, updates, false)
+    }
+
+    #[track_caller]
+    fn scattered(self, name: &str, op: ScatterOp, indices: impl Operand, updates: impl Operand, rows: bool) -> Tensor {
+        let (at, graph, before) = (Location::caller(), self.graph(), self.before_run());
+        graph.located(|| {
+            graph.composite(at, name, |own| {
+                let indices = indices_of(before, indices);
+                let indices = if rows { indices.expand_dims(-1) } else { indices };
+                let updates = updates.tensor_like(before);
+                let fact = before.fact();
+                let facts = [fact.clone(), indices.fact(), updates.fact()];
+                let strangers = [indices, updates].iter().any(|t| t.graph().id() != graph.id());
+                if strangers {
+                    return graph.mistake(format!("{name}: an operand is of another graph"));
+                }
+                if let Err(message) = crate::infer(&Op::ScatterNd { op, batch_dims: 0 }, &facts) {
+                    return indices.poisoned_or(format!("{name}: of {}: {message}", self.name()));
+                }
+                let kind = NodeKind::Assign { variable: self.id(), write: Write::Scatter(op) };
+                graph.push_tensor(at, own, kind, &[indices, updates], fact)
+            })
+        })
+    }
+}
+
+impl Graph {
+    /// The numbers `start`, `start + step`, … before `end`, in a dtype: number i is `start + i · step`.
+    #[track_caller]
+    pub fn range_with(&self, start: f64, end: f64, step: f64, dtype: DType) -> Tensor {
+        let at = Location::caller();
+        let whole = [start, end, step].iter().all(|x| x.fract() == 0.0);
+        let count = ((end - start) / step).ceil().max(0.0);
+        let told = || format!("range: from {start} to {end} by {step} in {dtype}");
+        if dtype == DType::Bool || !(dtype.is_float() || whole) {
+            return self.mistake(format!("{}: the dtype does not hold these numbers", told()));
+        }
+        // As many as a float counts one by one.
+        if !count.is_finite() || count > 9e15 {
+            return self.mistake(format!("{}: there is no last number", told()));
+        }
+        self.located(|| {
+            self.composite(at, "range", |own| {
+                let places = self.fill(&[count as usize], 0.0, dtype).index_along(0, dtype);
+                let scaled = if step == 1.0 { places } else { places * number(self, step, dtype) };
+                let start = number(self, start, dtype);
+                let op = Op::Binary(dormouse_value::BinaryOp::Add);
+                let node = self.push_op(at, own, op, &[scaled, start]);
+                Tensor::new(self.handle(), Output { node, port: 0 })
+            })
+        })
+    }
+
+    /// The whole numbers from `start` on, before `end`, in i32.
+    #[track_caller]
+    pub fn range(&self, start: i32, end: i32) -> Tensor {
+        self.range_with(start.into(), end.into(), 1.0, DType::I32)
+    }
+
+    /// `count` numbers at equal distances, from `start` to `stop`, both among them. Floats.
+    #[track_caller]
+    pub fn linspace(&self, start: f64, stop: f64, count: usize, dtype: DType) -> Tensor {
+        let at = Location::caller();
+        if !dtype.is_float() || count == 0 {
+            return self.mistake(format!("linspace: gives floats, 1 at least, not {count} of {dtype}"));
+        }
+        self.located(|| {
+            self.composite(at, "LinSpace", |own| {
+                let [first, last] = [start, stop].map(|x| number(self, x, dtype).reshape([1]));
+                if count == 1 {
+                    let node = self.push_op(at, own, Op::Identity, &[first]);
+                    return Tensor::new(self.handle(), Output { node, port: 0 });
+                }
+                let places = self.fill(&[count - 1], 0.0, dtype).index_along(0, dtype);
+                let step = (last - first) / (count - 1) as f64;
+                let all = first + places * step;
+                let node = self.push_op(at, own, Op::Concat { axis: 0 }, &[all, last]);
+                Tensor::new(self.handle(), Output { node, port: 0 })
+            })
+        })
+    }
+}
+
+/// A number as a constant of a dtype; integers as they wrap.
+#[track_caller]
+fn number(graph: &Graph, x: f64, dtype: DType) -> Tensor {
+    let value = match dtype {
+        DType::F32 => Value::from(x as f32),
+        DType::F64 => Value::from(x),
+        DType::I32 => Value::from(x as i32),
+        DType::I64 => Value::from(x as i64),
+        DType::U8 => Value::from(x as i64 as u8),
+        DType::Bool => Value::from(x != 0.0),
+    };
+    graph.constant_named(Location::caller(), Naming::Scoped("Const"), value)
+}
