@@ -28,6 +28,9 @@ const BREAK_EVEN_NANOS: f64 = 40_000.0;
 /// Other threads have to save so much of the time.
 const WORTH_SHARING: f64 = 0.85;
 
+/// Operands that are looked at for one whose place a result may take over.
+const LOOKED_AT: usize = 16;
+
 /// A draw's counter, a `u128`.
 pub(crate) const COUNTER_BYTES: usize = 16;
 
@@ -503,7 +506,8 @@ impl<'a> Placing<'a> {
     fn take_over(&self, now: u32, instruction: &Instruction, k: usize, taken: &[ValueId]) -> Option<ValueId> {
         let program = self.program;
         let spec = program.spec(instruction.results[k]);
-        may_share(instruction, &self.compiled[now as usize], k).into_iter().find_map(|place| {
+        let shareable = may_share(instruction, &self.compiled[now as usize], k);
+        shareable.into_iter().take(LOOKED_AT).find_map(|place| {
             let operand = *instruction.operands.get(place)?;
             let root = program.root(operand);
             let ends_here = self.users[root.index()].last() == Some(&now) && !self.kept[root.index()];

@@ -52,7 +52,8 @@ fn joins(program: &Program, instruction: &Instruction) -> bool {
             | Op::Unary(UnaryOp::Reciprocal)
     );
     let fails = may_fail && !spec.dtype.is_float();
-    (fusible(op) || is_broadcast(op)) && !fails && !spec.is_empty()
+    let few = instruction.operands.len() <= INPUTS;
+    (fusible(op) || is_broadcast(op)) && few && !fails && !spec.is_empty()
 }
 
 fn is_broadcast(op: &Op) -> bool {
