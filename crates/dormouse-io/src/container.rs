@@ -169,12 +169,14 @@ fn check_header(header: &[u8], found: u64) -> Result<u32, Kind> {
     }
 }
 
-/// Whether a file is there, has a header of ours, and is as long as that says.
-pub(crate) fn looks_whole(path: &Path) -> bool {
-    let mut header = Vec::with_capacity(ALIGNMENT);
+/// Whether a file is there, has a header of ours, is as long as that says, and starts as a checkpoint does.
+pub(crate) fn looks_like_checkpoint(path: &Path) -> bool {
+    let mut start = Vec::with_capacity(2 * ALIGNMENT);
     std::fs::File::open(path).is_ok_and(|file| {
         let found = file.metadata().map_or(0, |m| m.len());
-        file.take(ALIGNMENT as u64).read_to_end(&mut header).is_ok() && check_header(&header, found).is_ok()
+        let read = file.take(2 * ALIGNMENT as u64).read_to_end(&mut start).is_ok();
+        let (header, section) = start.split_at(start.len().min(ALIGNMENT));
+        read && check_header(header, found).is_ok() && section.starts_with(&Tag::VARIABLES.0)
     })
 }
 

@@ -223,7 +223,8 @@ impl Saver {
     }
 
     /// Takes over the checkpoints of a folder that an earlier program saved, so that they count and are deleted as this
-    /// saver's own. Without it a saver deletes what it has written itself, and nothing else.
+    /// saver's own: those that its state file lists, and those of the same names with other steps. Without it a saver
+    /// deletes what it has written itself, and nothing else.
     ///
     /// # Errors
     /// When the folder cannot be read.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::container::looks_whole;
+use crate::container::looks_like_checkpoint;
 use crate::durable;
 use crate::error::{Kind, Result};
 
@@ -40,7 +40,7 @@ pub fn latest_checkpoint(folder: impl AsRef<Path>) -> Result<Option<PathBuf>> {
 }
 
 /// The checkpoints of a folder as its state file lists them, of which those that are whole are given. Where that file
-/// is missing or names none of them, they are found by looking: files of ours with a step in the name, by that step.
+/// is missing or names none of them, they are found by looking: those with a step in the name, by that step.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -53,12 +53,13 @@ pub fn checkpoint_state(folder: impl AsRef<Path>) -> Result<Option<CheckpointSta
     Ok(all.last().cloned().map(|latest| CheckpointState { latest, all }))
 }
 
-/// Every checkpoint of a folder, those that the state file lists last: a program that was killed may have left some that
-/// it no longer listed and had not deleted yet.
+/// The checkpoints that the state file lists, last, and before them others in the folder of the same names but for the
+/// step: a program that was killed may have left some that it no longer listed and had not deleted yet.
 pub(crate) fn every(folder: &Path) -> Result<Vec<PathBuf>> {
-    let listed = listed(folder);
+    let mut listed = listed(folder);
+    listed.retain(|p| p.parent() == Some(folder));
     let mut all = found(folder)?;
-    all.retain(|p| !listed.contains(p));
+    all.retain(|p| !listed.contains(p) && listed.iter().any(|l| family(l) == family(p)));
     all.extend(listed);
     Ok(all)
 }
@@ -84,7 +85,7 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
         all.retain(|p| *p != latest);
         all.push(latest);
     }
-    all.retain(|p| looks_whole(p));
+    all.retain(|p| looks_like_checkpoint(p));
     all
 }
 
@@ -98,7 +99,7 @@ fn found(folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in entries.flatten() {
         let path = entry.path();
         if let Some(step) = step_of(&path)
-            && looks_whole(&path)
+            && looks_like_checkpoint(&path)
         {
             let time = entry.metadata().and_then(|m| m.modified()).unwrap_or(std::time::UNIX_EPOCH);
             found.push((step, time, path));
@@ -106,6 +107,11 @@ fn found(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found.into_iter().map(|(_, _, path)| path).collect())
+}
+
+/// A checkpoint's name without its step.
+fn family(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.rsplit_once('-').map(|(family, _)| family)
 }
 
 /// The number behind the last dash of a checkpoint's name.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dormouse_graph::{Graph, Normal, OwnedGraph, Variable};
-use dormouse_io::{Checkpoint, Matching, Mismatch, Saver, checkpoint_state, latest_checkpoint, load_graph};
+use dormouse_io::{Bundle, Checkpoint, Matching, Mismatch, Saver, checkpoint_state, latest_checkpoint, load_graph};
 use dormouse_session::{Session, feeds};
 use dormouse_value::Value;
 
@@ -51,6 +51,16 @@ fn checkpoints_are_numbered_kept_and_listed() {
         "model_checkpoint_path: \"model.ckpt-10\"\nall_model_checkpoint_paths: \"model.ckpt-3\"\n\
          all_model_checkpoint_paths: \"model.ckpt-10\"\n"
     );
+    // A bundle in the same folder, and a checkpoint elsewhere that the state file names, are nobody's to delete.
+    let bundle = folder.join("model.ckpt-4");
+    Bundle::builder(&session).save(&bundle).unwrap();
+    let elsewhere = folder.join("../other-1");
+    fs::copy(folder.join("model.ckpt-3"), &elsewhere).unwrap();
+    let more = format!("{text}all_model_checkpoint_paths: \"../other-1\"\n");
+    fs::write(folder.join("checkpoint"), more).unwrap();
+    Saver::new().max_to_keep(2).recover(&folder).unwrap().save(&session, folder.join("model.ckpt"), 10).unwrap();
+    assert!(bundle.exists() && elsewhere.exists());
+    fs::remove_file(bundle).unwrap();
     // The same step again replaces the file and does not count twice.
     saver.save(&session, folder.join("model.ckpt"), 10_i64).unwrap();
     assert_eq!(names(&folder), ["checkpoint", "model.ckpt-10", "model.ckpt-3"]);
@@ -270,4 +280,23 @@ fn each_bad_file_gets_its_own_message() {
     let graph = load_graph(&path).unwrap_err().to_string();
     assert!(graph.contains("it holds no graph; it holds variables, values and random counters;"), "{graph}");
     assert_eq!(value(&session, "v"), [1.0; 100]);
+}
+
+#[test]
+fn many_may_save_to_one_path_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let (_graph, _, session) = session_of(&[("v", Value::from(vec![1.0_f32; 5000]))]);
+    Saver::new().save(&session, &path, None).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    Saver::new().save(&session, &path, None).unwrap();
+                    assert_eq!(Checkpoint::load(&path).unwrap().variables().len(), 1);
+                }
+            });
+        }
+    });
+    assert_eq!(names(folder.path()), ["checkpoint", "model"]);
 }
