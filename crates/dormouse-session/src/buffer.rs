@@ -1,7 +1,7 @@
 //! Buffers: memory of one alignment, for variables, arenas and scratch. One of the two places of this crate that hold
 //! `unsafe` code, the other being `execute`.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
@@ -30,14 +30,13 @@ impl Buffer {
     /// A buffer of at least one byte.
     ///
     /// # Errors
-    /// When so many bytes cannot be addressed.
+    /// When the system has not so many bytes to give.
     pub(crate) fn new(bytes: usize) -> Result<Buffer> {
-        let layout =
-            Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| Kind::TooLarge { bytes: bytes as u128 })?;
+        let refused = || Kind::TooLarge { bytes: bytes as u128 };
+        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
         // SAFETY: the layout has a size of at least one byte.
         let pointer = unsafe { alloc_zeroed(layout) };
-        let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
-        Ok(Buffer { pointer, bytes })
+        Ok(Buffer { pointer: NonNull::new(pointer).ok_or_else(refused)?, bytes })
     }
 
     /// A buffer of a value's elements.
@@ -87,11 +86,17 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(spec: &Spec) -> Output {
+    /// Memory for the elements of a spec.
+    ///
+    /// # Errors
+    /// As [`Buffer::new`].
+    pub(crate) fn new(spec: &Spec) -> Result<Output> {
         with_dtype!(spec.dtype, T => {
-            let mut elements = ManuallyDrop::new(Vec::<T>::with_capacity(spec.len()));
+            let mut elements = Vec::<T>::new();
+            elements.try_reserve_exact(spec.len()).map_err(|_| Kind::TooLarge { bytes: spec.bytes() as u128 })?;
+            let mut elements = ManuallyDrop::new(elements);
             let pointer = NonNull::new(elements.as_mut_ptr()).unwrap_or(NonNull::dangling());
-            Output { spec: spec.clone(), pointer: pointer.cast(), capacity: elements.capacity() }
+            Ok(Output { spec: spec.clone(), pointer: pointer.cast(), capacity: elements.capacity() })
         })
     }
 

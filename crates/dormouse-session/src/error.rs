@@ -53,7 +53,7 @@ pub(crate) enum Kind {
     Uninitialized { name: String },
     #[error("{place}: {message}")]
     Node { place: Place, message: String },
-    #[error("the run needs {bytes} bytes for intermediate values, more than there can be")]
+    #[error("the run needs {bytes} bytes at once, which the system does not give")]
     TooLarge { bytes: u128 },
 }
 

@@ -94,7 +94,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self) -> Result<()> {
         let plan = self.plan;
-        self.results = plan.results.iter().map(|r| Output::new(&r.spec)).collect();
+        self.results = plan.results.iter().map(|r| Output::new(&r.spec)).collect::<Result<_>>()?;
         for (i, commit) in plan.commits.iter().enumerate().filter(|(_, c)| !c.in_place) {
             self.next(i, self.around.store.spare(commit.variable, commit.bytes)?);
         }
