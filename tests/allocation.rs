@@ -75,6 +75,13 @@ fn the_second_run_of_a_training_step_allocates_what_it_hands_back() {
         // The value, what shares it; and for a helper its job, once for each part of the step.
         let (most_calls, most_bytes) = if threads == 1 { (2.0, 256.0) } else { (5.0, 1_000.0) };
         assert!(calls <= most_calls && bytes <= most_bytes, "{threads} threads: {calls} calls, {bytes} bytes");
+        let (calls, bytes) = allocated(|| {
+            session.run((loss, train), feeds![x => &images, y => &labels]).unwrap();
+        });
+        assert!(
+            calls <= most_calls && bytes <= most_bytes,
+            "not prepared, {threads} threads: {calls} calls, {bytes} bytes"
+        );
         let weights = session.prepare((w1, train), (x, y)).unwrap();
         let (calls, bytes) = allocated(|| {
             weights.run((&images, &labels)).unwrap();

@@ -56,11 +56,13 @@ pub(crate) fn execute(
         // SAFETY: the arena is this run's, and the plan has set this place aside for the counters.
         unsafe { to.copy_from_nonoverlapping(u128::from(first).to_le_bytes().as_ptr(), COUNTER_BYTES) };
     }
-    let mut run = Run { around, plan, feeds, arena, visit, frame, results: SmallVec::new() };
+    let nexts = std::mem::take(&mut *frame.nexts());
+    let mut run = Run { around, plan, feeds, arena, visit, frame, nexts, results: SmallVec::new() };
     let outcome = run.all();
-    let Run { visit, frame, results, .. } = run;
+    let Run { visit, frame, mut nexts, results, .. } = run;
     drop(visit);
-    frame.nexts.lock().unwrap_or_else(PoisonError::into_inner).fill(None);
+    nexts.fill(None);
+    *frame.nexts() = nexts;
     if outcome.is_err() {
         // Unless another run has drawn since.
         for (i, (counter, blocks)) in plan.draws.iter().enumerate() {
@@ -88,6 +90,8 @@ struct Run<'a> {
     arena: &'a Buffer,
     visit: Visit<'a>,
     frame: Arc<Frame>,
+    /// The frame's, while the run lasts.
+    nexts: Vec<Option<Arc<Buffer>>>,
     results: SmallVec<[Output; 4]>,
 }
 
@@ -96,7 +100,7 @@ impl Run<'_> {
         let plan = self.plan;
         self.results = plan.results.iter().map(|r| Output::new(&r.spec)).collect::<Result<_>>()?;
         for (i, commit) in plan.commits.iter().enumerate().filter(|(_, c)| !c.in_place) {
-            self.next(i, self.around.store.spare(commit.variable, commit.bytes)?);
+            self.nexts[i] = Some(self.around.store.spare(commit.variable, commit.bytes)?);
         }
         // SAFETY: this run has the frame, and no helper is in it.
         unsafe {
@@ -111,7 +115,7 @@ impl Run<'_> {
                 Some(buffer) if in_place => Arc::clone(buffer),
                 _ => self.around.store.spare(commit.variable, commit.bytes)?,
             };
-            self.next(i, buffer);
+            self.nexts[i] = Some(buffer);
         }
         // SAFETY: as above; the variables' own buffers are written by this run alone, as no other is about.
         unsafe { self.frame.set(plan, &plan.varying_tail, |location| self.pointer(location)) };
@@ -119,10 +123,6 @@ impl Run<'_> {
         self.copy_out(true);
         self.commit();
         Ok(())
-    }
-
-    fn next(&self, commit: usize, buffer: Arc<Buffer>) {
-        self.frame.nexts.lock().unwrap_or_else(PoisonError::into_inner)[commit] = Some(buffer);
     }
 
     fn pointer(&self, location: Location) -> *mut u8 {
@@ -134,10 +134,7 @@ impl Run<'_> {
                 let buffer = self.visit.table()[v.index()].as_ref();
                 buffer.expect("variables that are read are initialized, as was checked").as_ptr()
             }
-            Location::Next(i) => {
-                let nexts = self.frame.nexts.lock().unwrap_or_else(PoisonError::into_inner);
-                nexts[i as usize].as_ref().expect("a buffer for every commit").as_ptr()
-            }
+            Location::Next(i) => self.nexts[i as usize].as_ref().expect("a buffer for every commit").as_ptr(),
             Location::Result(i) => self.results[i as usize].as_ptr(),
             Location::ShapeOnly => std::ptr::NonNull::<u64>::dangling().as_ptr().cast(),
         }
@@ -207,22 +204,16 @@ impl Run<'_> {
     }
 
     fn commit(&mut self) {
-        let mut nexts = self.frame.nexts.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = self.visit.table();
-        let in_place =
-            |variable: usize, next: &Arc<Buffer>| table[variable].as_ref().is_some_and(|b| Arc::ptr_eq(b, next));
-        let mut swapped = false;
-        for (commit, next) in self.plan.commits.iter().zip(nexts.iter_mut()) {
-            let own = next.as_ref().is_some_and(|next| in_place(commit.variable.index(), next));
-            if own {
+        // What was written where it lies needs no new place in the table.
+        for (commit, next) in self.plan.commits.iter().zip(&mut self.nexts) {
+            let old = self.visit.table()[commit.variable.index()].as_ref();
+            if old.zip(next.as_ref()).is_some_and(|(old, next)| Arc::ptr_eq(old, next)) {
                 *next = None;
             }
-            swapped |= !own;
         }
-        if swapped {
-            let buffers =
-                self.plan.commits.iter().zip(nexts.iter_mut()).filter_map(|(c, n)| Some((c.variable, n.take()?)));
-            self.visit.commit(buffers);
+        if self.nexts.iter().any(Option::is_some) {
+            let commits = self.plan.commits.iter().zip(&mut self.nexts);
+            self.visit.commit(commits.filter_map(|(commit, next)| Some((commit.variable, next.take()?))));
         }
     }
 }

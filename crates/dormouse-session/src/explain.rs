@@ -7,7 +7,7 @@ use dormouse_kernels::Loop;
 
 use crate::error::Result;
 use crate::feed::IntoFeeds;
-use crate::fetch::Fetches;
+use crate::fetch::{Fetches, Targets};
 use crate::plan::{Location, Plan};
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 use crate::session::Session;
@@ -21,9 +21,9 @@ impl Session {
     /// # Errors
     /// As [`Session::run`], but for what only the numbers tell.
     pub fn explain<'a, F: Fetches>(&self, fetches: F, feeds: impl IntoFeeds<'a>) -> Result<String> {
-        let mut targets = Vec::new();
+        let mut targets = Targets::default();
         fetches.resolve(&mut targets);
-        self.inner.explain(&targets, feeds.into_feeds())
+        self.inner.explain(&targets.0, feeds.into_feeds())
     }
 }
 

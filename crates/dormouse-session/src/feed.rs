@@ -4,6 +4,7 @@
 use dormouse_graph::{Tensor, TensorId, Variable};
 use dormouse_value::{Element, Value, ValueView, Weak};
 use ndarray::{ArcArray, Array, ArrayBase, ArrayView, CowArray, Data, Dimension};
+use smallvec::SmallVec;
 
 use crate::fetch::Target;
 
@@ -145,12 +146,12 @@ keys! {
 
 /// The feeds of one run, as [`feeds!`](crate::feeds) writes them.
 #[derive(Clone, Debug, Default)]
-pub struct Feeds<'a>(pub(crate) Vec<(Target, Feed<'a>)>);
+pub struct Feeds<'a>(pub(crate) SmallVec<[(Target, Feed<'a>); 4]>);
 
 impl<'a> Feeds<'a> {
     /// No feeds.
     pub fn new() -> Self {
-        Feeds(Vec::new())
+        Feeds(SmallVec::new())
     }
 
     /// These feeds and one more.
@@ -164,7 +165,7 @@ impl<'a> Feeds<'a> {
 /// The targets with what they are fed, in order.
 impl<'a> IntoIterator for Feeds<'a> {
     type Item = (Target, Feed<'a>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
+    type IntoIter = smallvec::IntoIter<[Self::Item; 4]>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dormouse_graph::{Operation, OperationId, Tensor, TensorId, Variable};
 use dormouse_value::Value;
+use smallvec::SmallVec;
 
 /// One thing asked for or fed, before names are looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,17 @@ pub enum Target {
     OperationName(Arc<str>),
 }
 
+/// What a question asks for, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Targets(pub(crate) SmallVec<[Target; 4]>);
+
+impl Targets {
+    /// Asks for one thing more.
+    pub fn push(&mut self, target: Target) {
+        self.0.push(target);
+    }
+}
+
 /// What [`Session::run`](crate::Session::run) can be asked for: tensors, variables, operations (which give `()`), ids,
 /// names, and arrays, slices, vectors, options and tuples of them, nested as you like.
 pub trait Fetches {
@@ -26,7 +38,7 @@ pub trait Fetches {
     /// What is left of the question when it is resolved.
     type Layout: Layout<Output = Self::Output>;
     /// Appends the targets, in order.
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout;
+    fn resolve(self, into: &mut Targets) -> Self::Layout;
 }
 
 /// The shape of a question, without its names: a prepared step owns one.
@@ -88,7 +100,7 @@ macro_rules! leaves {
         impl Fetches for $type {
             type Output = <$layout as Layout>::Output;
             type Layout = $layout;
-            fn resolve(self, into: &mut Vec<Target>) -> $layout {
+            fn resolve(self, into: &mut Targets) -> $layout {
                 let $self = self;
                 into.push($target);
                 $layout
@@ -124,7 +136,7 @@ impl Fetches for () {
     type Output = ();
     type Layout = Nothing;
 
-    fn resolve(self, _: &mut Vec<Target>) -> Nothing {
+    fn resolve(self, _: &mut Targets) -> Nothing {
         Nothing
     }
 }
@@ -133,7 +145,7 @@ impl<F: Fetches, const N: usize> Fetches for [F; N] {
     type Output = [F::Output; N];
     type Layout = [F::Layout; N];
 
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout {
+    fn resolve(self, into: &mut Targets) -> Self::Layout {
         self.map(|f| f.resolve(into))
     }
 }
@@ -142,7 +154,7 @@ impl<F: Fetches> Fetches for Vec<F> {
     type Output = Vec<F::Output>;
     type Layout = Vec<F::Layout>;
 
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout {
+    fn resolve(self, into: &mut Targets) -> Self::Layout {
         self.into_iter().map(|f| f.resolve(into)).collect()
     }
 }
@@ -151,7 +163,7 @@ impl<F: Fetches + Clone> Fetches for &[F] {
     type Output = Vec<F::Output>;
     type Layout = Vec<F::Layout>;
 
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout {
+    fn resolve(self, into: &mut Targets) -> Self::Layout {
         self.iter().map(|f| f.clone().resolve(into)).collect()
     }
 }
@@ -160,7 +172,7 @@ impl<F: Fetches + Clone, const N: usize> Fetches for &[F; N] {
     type Output = Vec<F::Output>;
     type Layout = Vec<F::Layout>;
 
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout {
+    fn resolve(self, into: &mut Targets) -> Self::Layout {
         self.as_slice().resolve(into)
     }
 }
@@ -169,7 +181,7 @@ impl<F: Fetches + Clone> Fetches for &Vec<F> {
     type Output = Vec<F::Output>;
     type Layout = Vec<F::Layout>;
 
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout {
+    fn resolve(self, into: &mut Targets) -> Self::Layout {
         self.as_slice().resolve(into)
     }
 }
@@ -178,7 +190,7 @@ impl<F: Fetches> Fetches for Option<F> {
     type Output = Option<F::Output>;
     type Layout = Option<F::Layout>;
 
-    fn resolve(self, into: &mut Vec<Target>) -> Self::Layout {
+    fn resolve(self, into: &mut Targets) -> Self::Layout {
         self.map(|f| f.resolve(into))
     }
 }
@@ -188,7 +200,7 @@ macro_rules! tuples {
         impl<$($type: Fetches),+> Fetches for ($($type,)+) {
             type Output = ($($type::Output,)+);
             type Layout = ($($type::Layout,)+);
-            fn resolve(self, into: &mut Vec<Target>) -> Self::Layout { ($(self.$i.resolve(into),)+) }
+            fn resolve(self, into: &mut Targets) -> Self::Layout { ($(self.$i.resolve(into),)+) }
         }
         impl<$($type: Layout),+> Layout for ($($type,)+) {
             type Output = ($($type::Output,)+);

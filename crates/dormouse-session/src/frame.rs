@@ -31,8 +31,8 @@ pub(crate) struct Frame {
     pub(crate) failed: AtomicU32,
     pub(crate) failure: Mutex<Option<Failure>>,
     pub(crate) door: Door,
-    /// The buffers of what variables will hold, while a run writes them.
-    pub(crate) nexts: Mutex<Vec<Option<Arc<Buffer>>>>,
+    /// Room for the buffers of what variables will hold; a run takes it, and brings it back.
+    nexts: Mutex<Vec<Option<Arc<Buffer>>>>,
     /// Helpers asked to come and not gone yet.
     pub(crate) invited: AtomicU32,
 }
@@ -250,6 +250,10 @@ impl Frame {
             return None;
         }
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn nexts(&self) -> MutexGuard<'_, Vec<Option<Arc<Buffer>>>> {
+        self.nexts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {

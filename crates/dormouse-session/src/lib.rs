@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `fetch` and `feed` take the question apart; `lower` prunes the graph to a `program` with every shape known; `passes`
-//! make it a better one; `plan` compiles its kernels, gives every value a place (`memory`) and says what waits for what
+//! make it a better one; `plan` compiles its kernels, gives every value a place (`placing`, `memory`) and says what waits for what
 //! (`schedule`); `execute` runs it over the `store`, which holds the variables, on the calling thread or with the help
 //! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text.
 //!
@@ -33,6 +33,7 @@ mod lower;
 mod memory;
 mod options;
 mod passes;
+mod placing;
 mod plan;
 mod program;
 mod schedule;
@@ -43,7 +44,7 @@ mod team;
 
 pub use error::{Error, Result};
 pub use feed::{Arguments, Feed, FeedKey, FeedKeys, Feeds, IntoFeeds};
-pub use fetch::{Fetches, Layout, Nothing, One, OperationName, Target, operation};
+pub use fetch::{Fetches, Layout, Nothing, One, OperationName, Target, Targets, operation};
 pub use options::{Optimize, SessionOptions};
 pub use session::{Session, Step};
 pub use snapshot::Snapshot;

@@ -16,7 +16,7 @@ use crate::error::{Kind, Result};
 use crate::execute::{Surroundings, Values, execute};
 use crate::explain;
 use crate::feed::{Arguments, Feed, FeedKeys, Feeds, IntoFeeds};
-use crate::fetch::{Fetches, Layout, Target};
+use crate::fetch::{Fetches, Layout, Target, Targets};
 use crate::lower::{Request, lower, place};
 use crate::options::SessionOptions;
 use crate::passes;
@@ -104,9 +104,9 @@ impl Session {
     /// When a name or a feed does not fit the graph, a placeholder is not fed, a variable is not initialized, or the
     /// numbers do not allow a result. No variable has changed then.
     pub fn run<'a, F: Fetches>(&self, fetches: F, feeds: impl IntoFeeds<'a>) -> Result<F::Output> {
-        let mut targets = Vec::new();
+        let mut targets = Targets::default();
         let layout = fetches.resolve(&mut targets);
-        let values = self.inner.run(&targets, feeds.into_feeds().0.into_iter())?;
+        let values = self.inner.run(&targets.0, feeds.into_feeds().0.into_iter())?;
         Ok(layout.assemble(&mut values.into_iter()))
     }
 
@@ -115,13 +115,13 @@ impl Session {
     /// # Errors
     /// When a name is not the graph's.
     pub fn prepare<F: Fetches>(&self, fetches: F, inputs: impl FeedKeys) -> Result<Step<F::Layout>> {
-        let mut targets = Vec::new();
+        let mut targets = Targets::default();
         let layout = fetches.resolve(&mut targets);
         let mut keys = inputs.keys();
-        for target in targets.iter_mut().chain(&mut keys) {
+        for target in targets.0.iter_mut().chain(&mut keys) {
             *target = self.inner.resolve(target)?.into_target(self.inner.graph.id());
         }
-        Ok(Step { inner: Arc::clone(&self.inner), fetches: targets, keys, layout })
+        Ok(Step { inner: Arc::clone(&self.inner), fetches: targets.0.into_vec(), keys, layout })
     }
 }
 
