@@ -1,11 +1,12 @@
 //! Moving averages: shadows that follow variables, for evaluation.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
-use dormouse_graph::{Elementwise, Graph, Initializer, Operation, Symbol, Tensor, Variable};
+use dormouse_graph::{Elementwise, Graph, Initializer, Operation, Symbol, Tensor, Variable, VariableId};
 use dormouse_value::DType;
+use rustc_hash::FxHashSet;
 
+use crate::optimizer::Slots;
 use crate::scalar::Scalar;
 
 const NAME: &str = "ExponentialMovingAverage";
@@ -28,13 +29,13 @@ const COLLECTION: &str = "moving_average_variables";
 pub struct ExponentialMovingAverage {
     decay: Scalar,
     updates: Option<Tensor>,
-    shadows: Mutex<Vec<(Variable, Variable)>>,
+    slots: Slots,
 }
 
 impl ExponentialMovingAverage {
     /// With this decay: near 1, as 0.99 or 0.9999.
     pub fn new(decay: impl Into<Scalar>) -> Self {
-        ExponentialMovingAverage { decay: decay.into(), updates: None, shadows: Mutex::default() }
+        ExponentialMovingAverage { decay: decay.into(), updates: None, slots: Slots::default() }
     }
 
     /// With a decay of min(decay, (1 + n) / (10 + n)) after n updates, which moves faster at the start.
@@ -86,12 +87,9 @@ impl ExponentialMovingAverage {
 
     #[track_caller]
     fn shadow(&self, variable: Variable) -> Variable {
-        self.average_or_none(variable).unwrap_or_else(|| {
-            let graph = variable.graph();
-            let shadow = variable.slot(NAME, InitializedAs(variable));
-            graph.collect(COLLECTION, variable);
-            self.shadows.lock().unwrap_or_else(PoisonError::into_inner).push((variable, shadow));
-            shadow
+        self.slots.of(variable, NAME, || {
+            variable.graph().collect(COLLECTION, variable);
+            variable.slot(NAME, InitializedAs(variable))
         })
     }
 
@@ -108,8 +106,7 @@ impl ExponentialMovingAverage {
 
     /// The shadow of a variable, if it is followed.
     pub fn average_or_none(&self, variable: Variable) -> Option<Variable> {
-        let shadows = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);
-        shadows.iter().find(|(followed, _)| *followed == variable).map(|(_, shadow)| *shadow)
+        self.slots.find(variable.graph().id(), Some(variable), NAME)
     }
 
     /// The name that the shadow of a variable has in a checkpoint, or would have: `"w/ExponentialMovingAverage"`.
@@ -126,7 +123,8 @@ impl ExponentialMovingAverage {
         let mut averaged = graph.trainable_variables();
         averaged.extend(graph.variable_collection(COLLECTION));
         let mut names: BTreeMap<String, Variable> = averaged.iter().map(|&v| (self.average_name(v), v)).collect();
-        for variable in graph.variables().into_iter().filter(|v| !averaged.contains(v)) {
+        let averaged: FxHashSet<VariableId> = averaged.into_iter().map(Variable::id).collect();
+        for variable in graph.variables().into_iter().filter(|v| !averaged.contains(&v.id())) {
             names.entry(unported(variable)).or_insert(variable);
         }
         names

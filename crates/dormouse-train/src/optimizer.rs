@@ -143,12 +143,16 @@ impl Minimize {
 }
 
 /// The variable `global_step` of a graph, an i64 that optimizers count steps in and leave alone otherwise: the one that
-/// there is, or a new one.
+/// there is, or a new one. One that is no integer scalar is a mistake, as in TensorFlow.
 #[track_caller]
 pub fn global_step(graph: &Graph) -> Variable {
     const COLLECTION: &str = "global_step";
     let there_is = graph.variable_collection(COLLECTION).first().copied();
     if let Some(step) = there_is.or_else(|| graph.variable_named(COLLECTION)) {
+        let fact = step.before_run().fact();
+        if !fact.dtype.is_integer() || fact.shape.rank() != Some(0) {
+            graph.mistake(format!("global_step: {} is {}{}, no integer scalar", step.name(), fact.dtype, fact.shape));
+        }
         return step;
     }
     let step = graph.get_variable(COLLECTION, (), Zeros(DType::I64)).untrainable();
@@ -163,7 +167,7 @@ pub struct Slots(Mutex<FxHashMap<Key, Variable>>);
 type Key = (GraphId, Option<VariableId>, &'static str);
 
 impl Slots {
-    fn find(&self, graph: GraphId, of: Option<Variable>, name: &'static str) -> Option<Variable> {
+    pub(crate) fn find(&self, graph: GraphId, of: Option<Variable>, name: &'static str) -> Option<Variable> {
         let key = (graph, of.map(Variable::id), name);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied()
     }

@@ -451,3 +451,29 @@ fn slots_and_operations_are_named_in_scopes_as_tensorflow_names_them() {
     let second = ["beta1_power:0", "beta2_power:0", "w/Adam_2:0", "w/Adam_3:0"];
     assert_eq!(names(&graph)[1..], [first, second].concat());
 }
+
+#[test]
+fn a_step_counter_that_cannot_count_is_a_mistake() {
+    let told = |make: fn(&Graph) -> Variable| {
+        let graph = Graph::new();
+        let _ = make(&graph).named("global_step");
+        let _ = global_step(&graph);
+        graph.check().unwrap_err().to_string()
+    };
+    assert!(told(|graph| graph.variable(0.5_f32)).contains("global_step:0 is f32[], no integer scalar"));
+    assert!(told(|graph| graph.variable([0_i64, 0])).contains("global_step:0 is i64[2], no integer scalar"));
+}
+
+#[test]
+fn averages_of_thousands_of_variables_are_found_by_name() {
+    let graph = Graph::new();
+    let variables: Vec<Variable> = (0..3_000).map(|i| graph.variable(i as f32)).collect();
+    let average = ExponentialMovingAverage::new(0.9);
+    average.apply(&variables);
+    let names = average.variables_to_restore(&graph);
+    // A shadow has the name that its variable is restored from, and stands back for it.
+    assert_eq!(names.len(), 3_000);
+    for &variable in &variables {
+        assert_eq!(names[&average.average_name(variable)], variable);
+    }
+}
