@@ -187,3 +187,73 @@ fn added<S: Simd, T: Float, const W: usize>(
     }
     a
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use pulp::{Arch, WithSimd};
+
+    use super::*;
+
+    /// One micro-tile of packed operands.
+    struct Tile<'a, T> {
+        rows: usize,
+        columns: usize,
+        steps: usize,
+        add: bool,
+        a: &'a [T],
+        b: &'a [T],
+        c: &'a mut [T],
+    }
+
+    impl<T: Float> WithSimd for Tile<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let rows = std::array::from_fn(|r| self.a[r * self.steps..].as_ptr());
+            let operands = Operands {
+                rows,
+                a_step: 1,
+                a_run: 0,
+                b: self.b.as_ptr(),
+                b_step: T::COLUMNS,
+                b_run: 0,
+                steps: self.steps,
+                runs: 1,
+            };
+            let target = Target { c: self.c.as_mut_ptr(), row: T::COLUMNS, columns: self.columns, add: self.add };
+            // SAFETY: A has `steps` elements in each of 6 rows, B a whole strip a step, C a whole strip a row.
+            unsafe { micro_tile(simd, self.rows, &operands, &target) }
+        }
+    }
+
+    /// The tile by an instruction set, from numbers that round in every step.
+    fn tile<T: Float>(
+        arch: Arch,
+        [rows, columns, steps]: [usize; 3],
+        add: bool,
+        number: impl Fn(usize) -> T,
+    ) -> Vec<T> {
+        let numbers = |count: usize, from: usize| (from..from + count).map(&number).collect::<Vec<T>>();
+        let (a, b, mut c) = (numbers(ROWS * steps, 1), numbers(T::COLUMNS * steps, 7), numbers(ROWS * T::COLUMNS, 3));
+        arch.dispatch(Tile { rows, columns, steps, add, a: &a, b: &b, c: &mut c });
+        c
+    }
+
+    proptest! {
+        /// The vectors of this machine give the bits of one element at a time.
+        #[test]
+        fn vectors_and_scalars_agree(
+            rows in 1..=ROWS, columns in 1_usize..=16, steps in 1_usize..70, add in any::<bool>(), seed in 0_usize..1000,
+        ) {
+            let number = |i: usize| ((i + seed) as f64 * 0.618_033_988_75).fract() - 0.4;
+            let single = |arch| tile(arch, [rows, columns, steps], add, |i| number(i) as f32);
+            let (fast, slow) = (single(Arch::new()), single(Arch::Scalar));
+            prop_assert!(fast.iter().zip(&slow).all(|(a, b)| a.to_bits() == b.to_bits()), "{fast:?}\n{slow:?}");
+            let double = |arch| tile(arch, [rows, columns.min(8), steps], add, number);
+            let (fast, slow) = (double(Arch::new()), double(Arch::Scalar));
+            prop_assert!(fast.iter().zip(&slow).all(|(a, b)| a.to_bits() == b.to_bits()), "{fast:?}\n{slow:?}");
+        }
+    }
+}
