@@ -7,8 +7,16 @@
 mod check;
 mod numpy;
 
+use clap::Parser;
 use dormouse::prelude::*;
 use ndarray::Array2;
+
+#[derive(Parser)]
+#[command(about = "Trains a network on a noisy circle, without and with weight decay")]
+struct Options {
+    #[arg(long, default_value_t = 2000)]
+    steps: usize,
+}
 
 const POINTS: usize = 150;
 
@@ -71,8 +79,7 @@ fn train(name: &str, scale: f64, steps: usize, expected: Expected) -> dormouse::
 }
 
 fn main() -> dormouse::Result<()> {
-    let steps = std::env::args().skip_while(|word| word != "--steps").nth(1);
-    let steps = steps.and_then(|word| word.parse().ok()).unwrap_or(2000);
+    let steps = Options::parse().steps;
     let alone = [(0, [0.963_275_97; 2]), (500, [0.054_039_8; 2]), (2000, [0.029_911_058; 2])];
     train("without L2", 0.0, steps, alone)?;
     let regularized =

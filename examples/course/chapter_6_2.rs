@@ -1,4 +1,5 @@
-//! Chapter 6.2: LeNet-5, two convolutions and two dense layers on MNIST.
+//! Chapter 6.2: LeNet-5, two convolutions and two dense layers on MNIST, with moving averages beside the weights. The
+//! course's checkpoints are what `mnist_train` shows.
 //!
 //! ```sh
 //! cargo run --release --example course_6_2
@@ -59,7 +60,9 @@ fn main() -> dormouse::Result<()> {
     let step = global_step(&graph);
     let epoch = (mnist.train.num_examples() / BATCH) as u64;
     let rate = exponential_decay(0.01, step, Decay { steps: epoch, rate: 0.99, staircase: true });
-    let train = GradientDescent::new(rate).minimize_with(loss, Minimize::new().global_step(step));
+    let descent = GradientDescent::new(rate).minimize_with(loss, Minimize::new().global_step(step));
+    let average = ExponentialMovingAverage::new(0.99).with_num_updates(step);
+    let train = graph.control_dependencies(descent, || average.apply(&graph.trainable_variables()));
     let right = logits.argmax(1).equal(labels).cast(DType::F32).mean();
     let init = graph.initializer();
 
