@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use dormouse::data::{Dataset, Mnist, Order};
+use dormouse::gradient::{hessians, jacobian};
 use dormouse::prelude::*;
 use dormouse::session::SessionOptions;
 use ndarray::Array2;
@@ -89,6 +90,11 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         graph.control_dependencies([train, maintain], || graph.no_op());
         graph.no_op();
         gradients(loss, [w, bias]);
+        Gradients::of([loss, loss]).upstream([loss, loss]).with_respect_to([w]);
+        Gradients::of(loss).stop_at(value).with_respect_to([w]);
+        Gradients::of(loss).or_zeros([w]);
+        hessians(bias.l2_loss(), [bias]);
+        jacobian(a, b);
         graph.group([train, maintain]);
         logits.sparse_softmax_cross_entropy(labels);
         L2(0.0001).penalty(w);
@@ -154,7 +160,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
 
     graph.check()?;
     let init = graph.initializer();
-    let session = Session::new(&graph)?;
+    let mut session = Session::new(&graph)?;
     session.run(init, feeds![])?;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/mnist");
     let path = path.as_path();
@@ -180,6 +186,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         session.run((a, b), feeds![x => &array])?;
         session.prepare((loss, train), [x])?;
         session.run(train, feeds![])?;
+        check_gradients(&mut session, a.square(), [a], &feeds![])?;
         Mnist::open(path)?;
         mnist.train.next_batch(100)?;
         Saver::new().variables([("v/ExponentialMovingAverage", w)]);

@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dormouse-data", &["dormouse-value"]),
     ("dormouse-io", &["dormouse-value", "dormouse-graph", "dormouse-session"]),
     ("dormouse-bench", &["dormouse"]),
-    ("dormouse-train", &["dormouse-value", "dormouse-graph", "dormouse-gradient"]),
+    ("dormouse-train", &["dormouse-value", "dormouse-graph", "dormouse-gradient", "dormouse-session"]),
     (
         "dormouse",
         &[

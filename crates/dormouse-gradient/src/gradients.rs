@@ -95,46 +95,176 @@ impl<T: Copy + Into<Source>> Sources for Vec<T> {
     }
 }
 
-/// ∂Σy/∂x for each of `xs`, tensors or variables: shaped as x, of its dtype.
-///
-/// # Errors
-/// Where y is not of floats or does not depend on an x differentiably, the gradient is a recorded mistake.
-#[track_caller]
-pub fn gradients<S: Sources>(y: impl Symbol, xs: S) -> S::Gradients {
-    let y = y.tensor();
-    let sources = xs.sources();
-    let graph = y.graph();
-    graph.located(|| {
-        let mut pass = Pass::new(y, &sources);
-        let found = pass.run();
-        let gradients = sources.iter().zip(found).map(|(source, g)| g.unwrap_or_else(|| pass.unconnected(*source)));
-        xs.collect(gradients.collect())
-    })
+/// What gradients are taken of: a tensor, a variable, or a list of them.
+pub trait Results {
+    /// The tensors, in order.
+    fn results(&self) -> Vec<Tensor>;
 }
 
-/// As [`gradients`] with respect to variables, with `None` for those that y does not depend on.
+impl Results for Tensor {
+    fn results(&self) -> Vec<Tensor> {
+        vec![*self]
+    }
+}
+
+impl Results for Variable {
+    fn results(&self) -> Vec<Tensor> {
+        vec![self.tensor()]
+    }
+}
+
+impl<T: Symbol, const N: usize> Results for [T; N] {
+    fn results(&self) -> Vec<Tensor> {
+        self.iter().map(|y| y.tensor()).collect()
+    }
+}
+
+impl<T: Symbol> Results for &[T] {
+    fn results(&self) -> Vec<Tensor> {
+        self.iter().map(|y| y.tensor()).collect()
+    }
+}
+
+impl<T: Symbol> Results for Vec<T> {
+    fn results(&self) -> Vec<Tensor> {
+        self.as_slice().results()
+    }
+}
+
+/// Σᵢ ∂Σyᵢ/∂x for each of `xs`, tensors or variables: shaped as x, of its dtype.
+///
+/// # Errors
+/// Where the ys are not of floats or do not depend on an x differentiably, the gradient is a recorded mistake.
 #[track_caller]
-pub fn gradients_or_none(y: impl Symbol, xs: &[Variable]) -> Vec<Option<Tensor>> {
-    let y = y.tensor();
-    let sources: Vec<Source> = xs.iter().map(|x| (*x).into()).collect();
-    y.graph().located(|| Pass::new(y, &sources).run())
+pub fn gradients<S: Sources>(ys: impl Results, xs: S) -> S::Gradients {
+    Gradients::of(ys).with_respect_to(xs)
+}
+
+/// Gradients that need more than [`gradients`] says: what reaches the results, where gradients stop, and what stands for
+/// one that there is not.
+///
+/// ```
+/// use dormouse_gradient::Gradients;
+/// use dormouse_graph::{Elementwise, Graph};
+/// let graph = Graph::new();
+/// let x = graph.constant([1.0_f32, 2.0]);
+/// let h = x.square();
+/// let y = h * x;
+/// let weights = graph.constant([0.5_f32, 2.0]);
+/// let [dx] = Gradients::of(y).upstream(weights).stop_at(h).with_respect_to([x]);
+/// assert_eq!(dx.shape(), x.shape());
+/// assert!(graph.check().is_ok());
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Gradients {
+    ys: Vec<Tensor>,
+    upstream: Vec<Tensor>,
+    stops: Vec<Tensor>,
+}
+
+impl Gradients {
+    /// Of the sum of all elements of these.
+    pub fn of(ys: impl Results) -> Gradients {
+        Gradients { ys: ys.results(), upstream: Vec::new(), stops: Vec::new() }
+    }
+
+    /// The weights of the elements in that sum (`grad_ys` of TensorFlow): one tensor a result, of its dtype and shape.
+    pub fn upstream(mut self, dys: impl Results) -> Gradients {
+        self.upstream = dys.results();
+        self
+    }
+
+    /// Takes these for constants: no gradient passes through them to what they are made of. A gradient with respect to
+    /// one of them is still what reaches it.
+    pub fn stop_at(mut self, stops: impl Results) -> Gradients {
+        self.stops = stops.results();
+        self
+    }
+
+    /// One gradient for each of `xs`, shaped as x.
+    ///
+    /// # Errors
+    /// As [`gradients`]; and where `upstream` is not as many tensors as there are results, or not of their dtypes and
+    /// shapes, that is a recorded mistake.
+    #[track_caller]
+    pub fn with_respect_to<S: Sources>(self, xs: S) -> S::Gradients {
+        self.found(xs, Missing::Mistake)
+    }
+
+    /// As [`with_respect_to`](Gradients::with_respect_to), with zeros where a result does not depend on an x.
+    #[track_caller]
+    pub fn or_zeros<S: Sources>(self, xs: S) -> S::Gradients {
+        self.found(xs, Missing::Zeros)
+    }
+
+    /// As [`with_respect_to`](Gradients::with_respect_to), with `None` where no result depends on an x.
+    #[track_caller]
+    pub fn or_none<S: Sources>(self, xs: S) -> Vec<Option<Tensor>> {
+        let sources = xs.sources();
+        let Some(graph) = self.graph(&sources) else { return Vec::new() };
+        graph.located(|| Pass::new(graph, &self, &sources).run())
+    }
+
+    #[track_caller]
+    fn found<S: Sources>(self, xs: S, missing: Missing) -> S::Gradients {
+        let sources = xs.sources();
+        let Some(graph) = self.graph(&sources) else { return xs.collect(Vec::new()) };
+        graph.located(|| {
+            let mut pass = Pass::new(graph, &self, &sources);
+            let found = pass.run();
+            let found =
+                sources.iter().zip(found).map(|(source, g)| g.unwrap_or_else(|| pass.missing(missing, *source)));
+            xs.collect(found.collect())
+        })
+    }
+
+    /// The graph of the results, or of the sources if there are no results.
+    fn graph(&self, sources: &[Source]) -> Option<&'static Graph> {
+        self.ys.first().map(|y| y.graph()).or_else(|| sources.first().map(|s| s.graph()))
+    }
+}
+
+/// What stands for a gradient that there is not.
+#[derive(Clone, Copy)]
+enum Missing {
+    Mistake,
+    Zeros,
 }
 
 struct Pass<'a> {
-    y: Tensor,
+    graph: &'static Graph,
+    /// The results that can be differentiated, with what reaches each.
+    ys: Vec<(Tensor, Option<Tensor>)>,
+    /// All results, for messages.
+    told: &'a [Tensor],
     sources: &'a [Source],
-    /// The nodes up to y's; empty where y is dead or carries no gradient.
+    /// The nodes up to the newest result's; empty where none carries a gradient.
     nodes: Vec<Arc<Node>>,
     /// The outputs that each source stands for.
     outputs: Vec<Vec<Output>>,
+    /// Nodes through which no gradient passes.
+    stops: FxHashSet<NodeId>,
     /// Nodes that a gradient reached and that gave none to an operand.
     blocked: Vec<NodeId>,
 }
 
 impl<'a> Pass<'a> {
-    fn new(y: Tensor, sources: &'a [Source]) -> Self {
-        let graph = y.graph();
-        let last = if y.is_dead() { 0 } else { y.output().node.0 + 1 };
+    fn new(graph: &'static Graph, of: &'a Gradients, sources: &'a [Source]) -> Self {
+        let mut upstream: Vec<Option<Tensor>> = of.upstream.iter().copied().map(Some).collect();
+        if !upstream.is_empty() && upstream.len() != of.ys.len() {
+            graph.mistake(format!("gradients: {} upstream gradients of {} results", upstream.len(), of.ys.len()));
+        }
+        upstream.resize(of.ys.len(), None);
+        let mut ys = Vec::new();
+        for (&y, dy) in of.ys.iter().zip(upstream) {
+            if y.graph().id() != graph.id() {
+                graph.mistake(format!("gradients: {} is of another graph than {}", y.name(), of.ys[0].name()));
+            } else if !y.is_dead() && y.dtype().is_float() {
+                ys.push((y, dy.map(|dy| fitting(graph, y, dy))));
+            }
+        }
+        let last = ys.iter().map(|(y, _)| y.output().node.0 + 1).max().unwrap_or(0);
         let nodes: Vec<Arc<Node>> = (0..last).map_while(|i| graph.node(NodeId(i))).collect();
         let mut reads: FxHashMap<VariableId, Vec<Output>> = FxHashMap::default();
         for (i, node) in (0..).zip(&nodes) {
@@ -150,12 +280,13 @@ impl<'a> Pass<'a> {
                 Source::Variable(v) => reads.get(&v.id()).cloned().unwrap_or_default(),
             })
             .collect();
-        Pass { y, sources, nodes, outputs, blocked: Vec::new() }
+        let stops = of.stops.iter().filter(|s| s.graph().id() == graph.id()).map(|s| s.output().node).collect();
+        Pass { graph, ys, told: &of.ys, sources, nodes, outputs, stops, blocked: Vec::new() }
     }
 
     fn run(&mut self) -> Vec<Option<Tensor>> {
-        let graph = self.y.graph();
-        if !self.y.dtype().is_float() || self.nodes.is_empty() {
+        let graph = self.graph;
+        if self.nodes.is_empty() {
             return vec![None; self.sources.len()];
         }
         graph.name_scope("gradients", || {
@@ -177,13 +308,15 @@ impl<'a> Pass<'a> {
     fn walk(&mut self, graph: &'static Graph) -> FxHashMap<Output, Vec<Tensor>> {
         let reached = self.reached(&self.outputs.iter().flatten().copied().collect());
         let mut sums: FxHashMap<Output, Vec<Tensor>> = FxHashMap::default();
-        sums.insert(self.y.output(), vec![self.y.ones_like()]);
+        for &(y, dy) in self.ys.iter().rev() {
+            sums.entry(y.output()).or_default().push(dy.unwrap_or_else(|| y.ones_like()));
+        }
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let wanted: SmallVec<[bool; 3]> = node.operands.iter().map(|o| reached.contains(o)).collect();
-            if !wanted.contains(&true) {
+            let id = NodeId(i as u32);
+            if !wanted.contains(&true) || self.stops.contains(&id) {
                 continue;
             }
-            let id = NodeId(i as u32);
             let outputs = (0..).zip(&node.facts).map(|(port, _)| Output { node: id, port });
             let parts: SmallVec<[Output; 2]> = outputs.filter(|o| sums.contains_key(o)).collect();
             if parts.is_empty() {
@@ -223,26 +356,39 @@ impl<'a> Pass<'a> {
     fn reached(&self, from: &FxHashSet<Output>) -> FxHashSet<Output> {
         let mut reached = from.clone();
         for (i, node) in (0..).zip(&self.nodes) {
-            if node.operands.iter().any(|o| reached.contains(o)) {
+            if !self.stops.contains(&NodeId(i)) && node.operands.iter().any(|o| reached.contains(o)) {
                 reached.extend((0..).zip(&node.facts).map(|(port, _)| Output { node: NodeId(i), port }));
             }
         }
         reached
     }
 
-    fn unconnected(&self, source: Source) -> Tensor {
-        let graph = self.y.graph();
-        let poisoned = |t: Tensor| t.graph().node(t.output().node).is_none_or(|n| n.kind == NodeKind::Mistake);
-        if poisoned(self.y) {
-            // Its mistake is told already.
-            return self.y;
+    fn missing(&self, missing: Missing, source: Source) -> Tensor {
+        match (missing, source) {
+            (Missing::Mistake, _) => self.unconnected(source),
+            (Missing::Zeros, Source::Tensor(x)) => x.zeros_like(),
+            (Missing::Zeros, Source::Variable(x)) => x.zeros_like(),
         }
-        let (y, x) = (self.y.name(), source.name());
+    }
+
+    fn unconnected(&self, source: Source) -> Tensor {
+        let graph = self.graph;
+        let poisoned = |t: &&Tensor| t.graph().node(t.output().node).is_none_or(|n| n.kind == NodeKind::Mistake);
+        if let Some(y) = self.told.iter().find(poisoned) {
+            // Its mistake is told already.
+            return *y;
+        }
+        let x = source.name();
+        let y = match self.told {
+            [] => return graph.mistake(format!("gradients: of no results, with respect to {x}")),
+            [y] => y.name(),
+            [y, ..] => format!("{} and {} more", y.name(), self.told.len() - 1),
+        };
         if source.graph().id() != graph.id() {
             return graph.mistake(format!("gradients: {x} is of another graph than {y}"));
         }
-        let dtype = self.y.dtype();
-        if !dtype.is_float() {
+        if self.ys.is_empty() {
+            let dtype = self.told[0].dtype();
             return graph.mistake(format!("gradients: {y} is {dtype}, which has no gradient; cast it to a float"));
         }
         let of_source = self.sources.iter().zip(&self.outputs).filter(|(s, _)| s.name() == x);
@@ -255,6 +401,24 @@ impl<'a> Pass<'a> {
             }
             None => graph.mistake(format!("gradients: {y} does not depend on {x}")),
         }
+    }
+}
+
+/// What reaches a result, if it is of its dtype and shape.
+fn fitting(graph: &Graph, y: Tensor, dy: Tensor) -> Tensor {
+    let (of, given) = (y.fact(), dy.fact());
+    let same_graph = dy.graph().id() == graph.id();
+    match of.shape.unify(&given.shape) {
+        Some(_) if same_graph && of.dtype == given.dtype => dy,
+        _ if !same_graph => graph.mistake(format!("gradients: {} is of another graph than {}", dy.name(), y.name())),
+        _ => graph.mistake(format!(
+            "gradients: the upstream gradient of {} is {}{}, not {}{}",
+            y.name(),
+            given.dtype,
+            given.shape,
+            of.dtype,
+            of.shape
+        )),
     }
 }
 
@@ -366,7 +530,7 @@ mod tests {
         let w = graph.variable(graph.fill(&[2, 3], 0.1, DType::F32));
         let unused = graph.variable(graph.fill(&[2], 0.1, DType::F32));
         let labels = graph.constant([0_i32, 2]);
-        let found = gradients_or_none(w.sparse_softmax_cross_entropy(labels).mean(), &[w, unused]);
+        let found = Gradients::of(w.sparse_softmax_cross_entropy(labels).mean()).or_none([w, unused]);
         assert_eq!(found[0].map(Tensor::fact), Some(w.value().fact()));
         assert!(found[1].is_none());
         assert!(graph.check().is_ok());

@@ -21,7 +21,9 @@
 
 #![forbid(unsafe_code)]
 
+mod derivatives;
 mod gradients;
 mod rules;
 
-pub use gradients::{Source, Sources, gradients, gradients_or_none};
+pub use derivatives::{batch_jacobian, hessian_vector_product, hessians, jacobian, jvp};
+pub use gradients::{Gradients, Results, Source, Sources, gradients};

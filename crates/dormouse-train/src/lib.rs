@@ -29,7 +29,7 @@
 //! `average` follows the variables; `metrics` tell how well it went.
 //!
 //! # Invariants
-//! - Nothing here runs anything or reads a number of a tensor.
+//! - Nothing here runs anything or reads a number of a tensor, but for `gradient_check`.
 //! - Formulas, names and defaults are those of TensorFlow 2.21's `compat.v1`.
 //! - Mistakes name the line of the user's call.
 
@@ -37,6 +37,7 @@
 
 mod average;
 mod clip;
+mod gradient_check;
 pub mod layers;
 pub mod losses;
 pub mod metrics;
@@ -47,6 +48,7 @@ mod schedule;
 
 pub use average::ExponentialMovingAverage;
 pub use clip::{clip_by_global_norm, clip_by_norm, global_norm};
+pub use gradient_check::{GradientCheck, check_gradients};
 pub use optimizer::adagrad::Adagrad;
 pub use optimizer::adam::Adam;
 pub use optimizer::gradient_descent::GradientDescent;

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use dormouse_gradient::gradients_or_none;
+use dormouse_gradient::Gradients;
 use dormouse_graph::{Graph, GraphId, Operation, Tensor, Variable, VariableId, Zeros};
 use dormouse_value::DType;
 use rustc_hash::FxHashMap;
@@ -87,7 +87,7 @@ pub trait Optimizer {
             for variable in variables.iter().filter(|v| v.graph().id() != graph.id()) {
                 graph.mistake(format!("minimize: {} is of another graph than the loss", variable.name()));
             }
-            gradients_or_none(loss, variables).into_iter().zip(variables.iter().copied()).collect()
+            Gradients::of(loss).or_none(variables).into_iter().zip(variables.iter().copied()).collect()
         })
     }
 

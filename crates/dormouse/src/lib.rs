@@ -63,7 +63,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything that a model needs, in one import.
 pub mod prelude {
-    pub use dormouse_gradient::gradients;
+    pub use dormouse_gradient::{Gradients, gradients};
     pub use dormouse_graph::{
         Array, Conv2d, Elementwise, Fill, GlorotUniform, Graph, Indexing, Initializer, Linalg, MatMul, NewAxis, Nn,
         Normal, OneHot, Ones, Operand, Operation, OwnedGraph, Pool, Reduction, Rest, Reuse, Running, Slicing,
@@ -77,7 +77,7 @@ pub mod prelude {
     pub use dormouse_train::layers::{self, Dense, Layer};
     pub use dormouse_train::{
         Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
-        Regularizer, RmsProp, clip_by_global_norm, exponential_decay, global_step, losses, metrics,
+        Regularizer, RmsProp, check_gradients, clip_by_global_norm, exponential_decay, global_step, losses, metrics,
     };
     pub use dormouse_value::{DType, Padding, Shape, Value, shape};
 }
