@@ -4,7 +4,8 @@
 //! one law: no branch that stops a loop from being vectorized, no call of the platform's libm, and every fused
 //! multiply-add written out, so that scalar code, AVX2 and NEON agree bit for bit. Within 2 ulp over the whole domain,
 //! subnormal numbers too. [`single`] holds the functions of `f32`, [`double`] those of `f64`, [`reduction`] the exact
-//! remainder of large angles that both need.
+//! remainder of large angles that both need. [`inverse`], [`error_function`] and [`gamma`] hold rarer functions of `f64`,
+//! which `f32` rounds; the last alone branches, and tells its own bounds.
 
 #![allow(
     clippy::inline_always,
@@ -13,6 +14,9 @@
 #![allow(clippy::needless_bitwise_bool, reason = "the lazy operators branch")]
 
 mod double;
+mod error_function;
+mod gamma;
+mod inverse;
 mod reduction;
 mod single;
 
@@ -30,6 +34,21 @@ pub(crate) trait Float: Copy + PartialOrd {
     fn softplus(x: Self) -> Self;
     fn elu(x: Self) -> Self;
     fn pow(x: Self, y: Self) -> Self;
+    fn asin(x: Self) -> Self;
+    fn acos(x: Self) -> Self;
+    fn atan(x: Self) -> Self;
+    fn sinh(x: Self) -> Self;
+    fn cosh(x: Self) -> Self;
+    fn asinh(x: Self) -> Self;
+    fn acosh(x: Self) -> Self;
+    fn atanh(x: Self) -> Self;
+    fn erf(x: Self) -> Self;
+    fn erfc(x: Self) -> Self;
+    fn lgamma(x: Self) -> Self;
+    fn digamma(x: Self) -> Self;
+    fn atan2(y: Self, x: Self) -> Self;
+    fn zeta(s: Self, q: Self) -> Self;
+    fn polygamma(n: Self, x: Self) -> Self;
     /// `sin` of an angle that is not [`far`](Float::far), without a branch.
     fn near_sin(x: Self) -> Self;
     /// `cos` of an angle that is not [`far`](Float::far), without a branch.
@@ -52,8 +71,27 @@ macro_rules! functions {
             fn far(x: Self) -> bool {
                 $module::far(x)
             }
+            functions!(@rounded inverse asin acos atan sinh cosh asinh acosh atanh);
+            functions!(@rounded error_function erf erfc);
+            functions!(@rounded gamma lgamma digamma);
+            functions!(@rounded2 inverse atan2);
+            functions!(@rounded2 gamma zeta polygamma);
         }
     };
+    (@rounded $module:ident $($name:ident)*) => { $(
+        #[inline(always)]
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "of f64 these are nothing")]
+        fn $name(x: Self) -> Self {
+            $module::$name(f64::from(x)) as Self
+        }
+    )* };
+    (@rounded2 $module:ident $($name:ident)*) => { $(
+        #[inline(always)]
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "of f64 these are nothing")]
+        fn $name(x: Self, y: Self) -> Self {
+            $module::$name(f64::from(x), f64::from(y)) as Self
+        }
+    )* };
     (@ $module:ident $($name:ident)*) => { $(
         #[inline(always)]
         fn $name(x: Self) -> Self {
@@ -90,12 +128,54 @@ free! {
     softplus
     /// x where positive, eˣ − 1 elsewhere.
     elu
+    /// The angle of a sine, in −π/2 ..= π/2.
+    asin
+    /// The angle of a cosine, in 0 ..= π.
+    acos
+    /// The angle of a tangent, in −π/2 ..= π/2.
+    atan
+    /// Hyperbolic sine.
+    sinh
+    /// Hyperbolic cosine.
+    cosh
+    /// Inverse hyperbolic sine.
+    asinh
+    /// Inverse hyperbolic cosine.
+    acosh
+    /// Inverse hyperbolic tangent.
+    atanh
+    /// 2/√π ∫ e^(−t²) dt from 0 to x.
+    erf
+    /// 1 − erf x, exact where that is small.
+    erfc
+    /// ln |Γ(x)|.
+    lgamma
+    /// (ln Γ)′(x).
+    digamma
 }
 
 /// xʸ, with the special cases of IEEE 754's `pow`.
 #[inline(always)]
 pub(crate) fn pow<T: Float>(x: T, y: T) -> T {
     T::pow(x, y)
+}
+
+/// The angle of the point (x, y), in −π ..= π.
+#[inline(always)]
+pub(crate) fn atan2<T: Float>(y: T, x: T) -> T {
+    T::atan2(y, x)
+}
+
+/// Σ (q + k)⁻ˢ over k ≥ 0.
+#[inline(always)]
+pub(crate) fn zeta<T: Float>(s: T, q: T) -> T {
+    T::zeta(s, q)
+}
+
+/// The n-th derivative of digamma.
+#[inline(always)]
+pub(crate) fn polygamma<T: Float>(n: T, x: T) -> T {
+    T::polygamma(n, x)
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use super::reduction;
 
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 /// ln 2 in two parts; the first has zeros enough that a product with an exponent is exact.
-const LN_2_HIGH: f64 = 0.693_147_180_559_890_3;
-const LN_2_LOW: f64 = 5.497_923_018_708_371e-14;
+pub(super) const LN_2_HIGH: f64 = 0.693_147_180_559_890_3;
+pub(super) const LN_2_LOW: f64 = 5.497_923_018_708_371e-14;
 /// 1.5 · 2⁵²: adding it rounds to a whole number, which then stands in the low bits.
-const WHOLE: f64 = 6_755_399_441_055_744.0;
+pub(super) const WHOLE: f64 = 6_755_399_441_055_744.0;
 /// π/2 in three parts of 53 bits.
 const PI_2: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_765e-17, 1.082_856_673_921_914e-32];
 /// The largest angle that the three parts of π/2 reduce.
@@ -17,7 +17,7 @@ const NEAR: f64 = 1_073_741_824.0;
 
 /// c₀ + c₁x + c₂x² + …, even and odd powers apart, as two short chains of dependent operations are faster than one.
 #[inline(always)]
-fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
+pub(super) fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
     let square = x * x;
     let mut i = (N - 1) & !1;
     let mut even = coefficients[i];
@@ -36,13 +36,13 @@ fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
 
 /// 2ⁿ of a whole number that [`WHOLE`] was added to, −1022 ≤ n ≤ 1023.
 #[inline(always)]
-fn power_of_two(shifted: f64) -> f64 {
+pub(super) fn power_of_two(shifted: f64) -> f64 {
     f64::from_bits((shifted.to_bits() << 52).wrapping_add(1.0_f64.to_bits()))
 }
 
 /// `x = n·ln 2 + r`, `|r| ≤ ln 2 / 2`: n and r.
 #[inline(always)]
-fn split_exponent(x: f64) -> (f64, f64) {
+pub(super) fn split_exponent(x: f64) -> (f64, f64) {
     let n = x.mul_add(LOG2_E, WHOLE) - WHOLE;
     (n, n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, x)))
 }
@@ -70,7 +70,7 @@ fn exp_tail(r: f64) -> f64 {
 
 /// eʳ·2ⁿ, the power of two in two factors for results that are subnormal or overflow.
 #[inline(always)]
-fn scale_exp(n: f64, r: f64) -> f64 {
+pub(super) fn scale_exp(n: f64, r: f64) -> f64 {
     let half = n.mul_add(0.5, WHOLE);
     ((r * r).mul_add(exp_tail(r), r) + 1.0) * power_of_two(half) * power_of_two(n - (half - WHOLE) + WHOLE)
 }
@@ -98,7 +98,7 @@ pub(super) fn expm1(x: f64) -> f64 {
 
 /// The polynomial part of ln(1 + f), `√½ ≤ 1 + f ≤ √2`: ln(1 + f) − f.
 #[inline(always)]
-fn log_tail(f: f64) -> f64 {
+pub(super) fn log_tail(f: f64) -> f64 {
     // With s = f/(2 + f), ln(1 + f) = 2 artanh s = f − (f²/2 − s·(f²/2 + R(s²)))
     let s = f / (2.0 + f);
     let z = s * s;
@@ -120,7 +120,7 @@ fn log_tail(f: f64) -> f64 {
 
 /// `x = 2ᵉ(1 + f)` of a positive normal number: e and 1 + f, between √½ and √2.
 #[inline(always)]
-fn split_mantissa(x: f64) -> (f64, f64) {
+pub(super) fn split_mantissa(x: f64) -> (f64, f64) {
     const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
     const BIAS: u64 = 0x3ff0_0000_0000_0000;
     // The exponent, biased by 1023 and so not negative, becomes a float by standing in the low bits of 2⁵².
@@ -131,7 +131,7 @@ fn split_mantissa(x: f64) -> (f64, f64) {
 
 /// What a logarithm is outside its domain: `x` the argument counted from 0.
 #[inline(always)]
-fn log_edges(x: f64, y: f64) -> f64 {
+pub(super) fn log_edges(x: f64, y: f64) -> f64 {
     const INFINITY: i64 = 0x7ff0_0000_0000_0000;
     // Compared as integers, since of comparisons of floats the compiler makes a longer test of their class.
     let bits = x.to_bits().cast_signed();
@@ -356,7 +356,7 @@ pub(super) fn tan(x: f64) -> f64 {
 
 /// ln of a positive number in two parts, together right to about 2⁻⁶⁵ of it.
 #[inline(always)]
-fn wide_ln(x: f64) -> (f64, f64) {
+pub(super) fn wide_ln(x: f64) -> (f64, f64) {
     const THIRD: [f64; 2] = [1.0 / 3.0, 1.850_371_707_708_594e-17];
     let subnormal = x < f64::MIN_POSITIVE;
     let scaled = if subnormal { x * 4_503_599_627_370_496.0 } else { x };

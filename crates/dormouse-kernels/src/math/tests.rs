@@ -135,6 +135,164 @@ against! {
     sigmoid_is_close: sigmoid, reference_sigmoid, 2.0, 4.0;
     softplus_is_close: softplus, reference_softplus, 2.0, 4.0;
     elu_is_close: elu, reference_elu, 1.5, 2.0;
+    asin_is_close: asin, f64::asin, 1.0, 2.0;
+    acos_is_close: acos, f64::acos, 1.0, 2.0;
+    atan_is_close: atan, f64::atan, 1.0, 2.0;
+    sinh_is_close: sinh, f64::sinh, 1.0, 3.0;
+    cosh_is_close: cosh, f64::cosh, 1.0, 3.0;
+    asinh_is_close: asinh, reference_asinh, 1.0, 2.0;
+    acosh_is_close: acosh, reference_acosh, 1.0, 3.0;
+    atanh_is_close: atanh, reference_atanh, 1.0, 3.0;
+}
+
+/// The standard library's loses digits.
+fn reference_asinh(x: f64) -> f64 {
+    let a = x.abs();
+    let y = if a > 1e9 { a.ln() + std::f64::consts::LN_2 } else { (a + a * a / (1.0 + a.hypot(1.0))).ln_1p() };
+    y.copysign(x)
+}
+
+fn reference_acosh(x: f64) -> f64 {
+    let t = x - 1.0;
+    let y = if x > 1e9 { x.ln() + std::f64::consts::LN_2 } else { (t + (t * (t + 2.0)).sqrt()).ln_1p() };
+    if x >= 1.0 { y } else { f64::NAN }
+}
+
+fn reference_atanh(x: f64) -> f64 {
+    let a = x.abs();
+    (0.5 * (2.0 * a / (1.0 - a)).ln_1p()).copysign(x)
+}
+
+/// Points with their values from 60 digits.
+fn golden() -> Vec<(&'static str, Vec<f64>, f64)> {
+    let number = |word: &str| f64::from_bits(u64::from_str_radix(word, 16).unwrap());
+    let lines = include_str!("golden.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, numbers) = line.split_once(' ').unwrap();
+            let mut numbers: Vec<f64> = numbers.split(' ').map(number).collect();
+            let value = numbers.pop().unwrap();
+            (name, numbers, value)
+        })
+        .collect()
+}
+
+#[test]
+fn functions_without_a_reference_are_those_of_60_digits() {
+    let mut worst: std::collections::BTreeMap<&str, (f64, Vec<f64>)> = std::collections::BTreeMap::new();
+    for (name, x, expected) in golden() {
+        let y = match name {
+            "erf" => erf(x[0]),
+            "erfc" => erfc(x[0]),
+            "lgamma" | "lgamma_negative" => lgamma(x[0]),
+            "digamma" | "digamma_negative" => digamma(x[0]),
+            "zeta" => zeta(x[0], x[1]),
+            "polygamma" | "polygamma_negative" => polygamma(x[0], x[1]),
+            other => panic!("no function {other}"),
+        };
+        let error = ulps_64(y, expected);
+        let entry = worst.entry(name).or_insert((0.0, vec![]));
+        if error > entry.0 {
+            *entry = (error, x);
+        }
+    }
+    let bounds = [
+        ("erf", 2.0),
+        ("erfc", 3.0),
+        ("lgamma", 3.0),
+        ("digamma", 3.0),
+        ("zeta", 32.0),
+        ("polygamma", 32.0),
+        ("lgamma_negative", 64.0),
+        ("digamma_negative", 64.0),
+        ("polygamma_negative", 64.0),
+    ];
+    let far: Vec<_> = bounds.iter().filter(|(name, bound)| worst[name].0 > *bound).map(|(name, _)| name).collect();
+    assert!(far.is_empty(), "{far:?}: {worst:#?}");
+}
+
+#[test]
+fn single_precision_is_rounded_from_double() {
+    for (name, x, _) in golden() {
+        let x = x[0] as f32;
+        let (got, expected) = match name {
+            "erf" => (erf(x), erf(f64::from(x))),
+            "erfc" => (erfc(x), erfc(f64::from(x))),
+            "lgamma" => (lgamma(x), lgamma(f64::from(x))),
+            "digamma" => (digamma(x), digamma(f64::from(x))),
+            _ => continue,
+        };
+        assert!(ulps_32(got, expected) <= 0.5, "{name}({x})");
+    }
+}
+
+#[test]
+fn borders_of_the_domains() {
+    let infinity = f64::INFINITY;
+    let is = |got: f64, want: f64| got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+    let nan = f64::NAN;
+    for (got, want) in [
+        (erf(infinity), 1.0),
+        (erf(-infinity), -1.0),
+        (erf(-0.0), -0.0),
+        (erfc(infinity), 0.0),
+        (erfc(-infinity), 2.0),
+        (erfc(30.0), 0.0),
+        (erfc(0.0), 1.0),
+        (lgamma(1.0), 0.0),
+        (lgamma(2.0), 0.0),
+        (lgamma(0.0), infinity),
+        (lgamma(-3.0), infinity),
+        (lgamma(-infinity), infinity),
+        (lgamma(f64::MAX), infinity),
+        (digamma(0.0), nan),
+        (digamma(-4.0), nan),
+        (digamma(infinity), infinity),
+        (digamma(-infinity), nan),
+        (zeta(1.0, -1.0), infinity),
+        (zeta(0.5, 1.0), nan),
+        (zeta(2.0, 0.0), infinity),
+        (zeta(3.0, -1.0), nan),
+        (zeta(3.5, -1.5), nan),
+        (zeta(2.0, infinity), 0.0),
+        (polygamma(1.5, 1.0), nan),
+        (polygamma(-1.0, 1.0), nan),
+        (polygamma(0.0, 1.0), digamma(1.0)),
+        (acosh(0.5), nan),
+        (acosh(-infinity), nan),
+        (acosh(1.0), 0.0),
+        (atanh(1.0), infinity),
+        (atanh(-1.0), -infinity),
+        (atanh(1.5), nan),
+        (asin(1.5), nan),
+        (acos(-1.0), std::f64::consts::PI),
+        (acos(1.0), 0.0),
+    ] {
+        assert!(is(got, want), "{got}, not {want}");
+    }
+    assert!(zeta::<f64>(2.0, -1e300).is_infinite() && zeta(2.0, -1_234_567.5) > 9.8);
+}
+
+#[test]
+fn angles_of_points() {
+    let edges = [0.0, -0.0, 1.0, -1.0, 2.5, -1e300, 1e300, 5e-324, -1e-310, f64::INFINITY, -f64::INFINITY, f64::NAN];
+    let mut bits = Bits(99);
+    let mut pairs: Vec<(f64, f64)> = edges.iter().flat_map(|y| edges.iter().map(|x| (*y, *x))).collect();
+    let mut number = |spread: i32| {
+        let random = bits.next();
+        let fraction = f64::from_bits((random & 0x800f_ffff_ffff_ffff) | (1023 << 52));
+        fraction * 2f64.powi((random >> 52) as i32 % spread - spread / 2)
+    };
+    for spread in [8, 60, 2000] {
+        pairs.extend((0..20_000).map(|_| (number(spread), number(spread))));
+    }
+    for (y, x) in pairs {
+        let (got, want) = (atan2(y, x), y.atan2(x));
+        assert!(ulps_64(got, want) <= 2.0, "atan2({y:e}, {x:e}) is {got:e}, not {want:e}");
+        let (y, x) = (y as f32, x as f32);
+        let (got, want) = (atan2(y, x), f64::from(y).atan2(f64::from(x)));
+        assert!(ulps_32(got, want) <= 1.0, "atan2({y:e}, {x:e}) is {got:e}, not {want:e}");
+    }
 }
 
 #[test]
