@@ -9,7 +9,9 @@ use dormouse::value::{
 };
 use ndarray::IxDyn;
 
-use crate::reference::{Windows, at, fold, from, line, map, softmax, truth, zip};
+use crate::reference::{
+    Windows, at, error_function, fold, from, hurwitz, line, log_gamma, map, polygamma, softmax, truth, zip,
+};
 use crate::row::{
     ANY, Gradient, INTEGERS, Numbers, Operand, Row, SIGNED, given, indices, like, made, positive, row, signed, truths,
 };
@@ -105,6 +107,7 @@ fn plain() -> Vec<Row> {
 fn unary() -> Vec<Row> {
     let of = |op, x, f: fn(f64) -> f64| row(Op::Unary(op), [x], map(f));
     let x = || signed([2, 3]);
+    let inside = || given([4], &[-0.75, -0.25, 0.125, 0.875]);
     let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
     vec![
         of(U::Neg, x(), |x| -x).also(&SIGNED),
@@ -130,6 +133,22 @@ fn unary() -> Vec<Row> {
         of(U::Ceil, x(), f64::ceil).steps(),
         of(U::Round, x(), f64::round_ties_even).steps(),
         of(U::LogicalNot, x(), |x| 1.0 - x).only(&[DType::Bool]),
+        of(U::Asin, inside(), f64::asin),
+        of(U::Acos, inside(), f64::acos),
+        of(U::Atan, x(), f64::atan),
+        of(U::Sinh, x(), f64::sinh),
+        of(U::Cosh, x(), f64::cosh),
+        of(U::Asinh, x(), f64::asinh),
+        of(U::Acosh, given([4], &[1.1, 1.5, 2.25, 7.0]), f64::acosh),
+        of(U::Atanh, inside(), f64::atanh),
+        of(U::Erf, x(), error_function),
+        of(U::Erfc, x(), |x| 1.0 - error_function(x)),
+        of(U::Lgamma, given([5], &[0.3, 1.4, 2.75, 9.5, -1.3]), log_gamma),
+        of(U::Digamma, given([5], &[0.4, 1.4, 2.75, 9.5, -1.4]), |x| polygamma(0, x)),
+        of(U::Softsign, x(), |x| x / (1.0 + x.abs())),
+        of(U::Relu6, given([2, 3], &[-1.5, 0.5, 5.75, 6.25, 9.0, 3.0]), |x| x.clamp(0.0, 6.0)),
+        of(U::Selu, x(), |x| if x > 0.0 { 1.050_700_987_355_480_5 * x } else { 1.758_099_340_847_376_9 * x.exp_m1() }),
+        of(U::Invert, x(), |x| -1.0 - x).only(&INTEGERS),
         of(U::Exp, signed([]), f64::exp),
         of(U::Tanh, signed([0, 3]), f64::tanh),
     ]
@@ -138,6 +157,9 @@ fn unary() -> Vec<Row> {
 fn binary() -> Vec<Row> {
     let of = |op, [a, b]: [_; 2], f: fn(f64, f64) -> f64| row(Op::Binary(op), [a, b], zip(f)).also(&INTEGERS);
     let beside = || [signed([2, 3]), signed([3])];
+    let bits = |op, f: fn(i64, i64) -> i64| {
+        row(Op::Binary(op), beside(), zip(move |a, b| f(a as i64, b as i64) as f64)).only(&INTEGERS)
+    };
     let compare = |op, f: fn(&f64, &f64) -> bool| {
         row(Op::Compare(op), beside(), zip(move |a, b| truth(f(&a, &b)))).gives(DType::Bool).also(&INTEGERS).steps()
     };
@@ -159,6 +181,20 @@ fn binary() -> Vec<Row> {
         of(B::Minimum, beside(), f64::min),
         of(B::SquaredDifference, beside(), |a, b| (a - b) * (a - b)),
         of(B::ReluGrad, [signed([2, 3]), signed([2, 3])], |a, b| if b > 0.0 { a } else { 0.0 }),
+        row(Op::Binary(B::Atan2), beside(), zip(f64::atan2)),
+        of(B::TruncateDiv, [signed([2, 3]), positive([3])], |a, b| (a / b).trunc()).steps(),
+        of(B::TruncateMod, [signed([2, 3]), positive([3])], |a, b| a % b),
+        bits(B::BitwiseAnd, |a, b| a & b),
+        bits(B::BitwiseOr, |a, b| a | b),
+        bits(B::BitwiseXor, |a, b| a ^ b),
+        bits(B::LeftShift, |a, b| a << b.max(0)),
+        bits(B::RightShift, |a, b| a >> b.max(0)),
+        row(Op::Binary(B::Zeta), [given([2, 1], &[2.5, 4.0]).held(), given([3], &[0.5, 1.25, 3.0])], zip(hurwitz)),
+        row(
+            Op::Binary(B::Polygamma),
+            [given([3, 1], &[0.0, 1.0, 2.0]).held(), given([3], &[0.75, 1.25, 3.0])],
+            zip(|n, x| polygamma(n as u32, x)),
+        ),
         compare(C::Equal, |a, b| a == b).also(&[DType::Bool]),
         compare(C::NotEqual, |a, b| a != b).also(&[DType::Bool]),
         compare(C::Less, |a, b| a < b),

@@ -159,3 +159,42 @@ impl Windows {
         found
     }
 }
+
+/// erf x by its series.
+pub(crate) fn error_function(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for k in 1..80 {
+        let k = f64::from(k);
+        term *= -x * x / k;
+        sum += term / (2.0 * k + 1.0);
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI
+}
+
+/// ln |Γ(x)| by Stirling's series, far out.
+pub(crate) fn log_gamma(x: f64) -> f64 {
+    let below: f64 = (0..40).map(|k| (x + f64::from(k)).abs().ln()).sum();
+    let z = x + 40.0;
+    let series = 1.0 / (12.0 * z) - 1.0 / (360.0 * z.powi(3)) + 1.0 / (1260.0 * z.powi(5));
+    (z - 0.5) * z.ln() - z + 0.5 * (2.0 * std::f64::consts::PI).ln() + series - below
+}
+
+/// Σ (q + k)⁻ˢ, its far terms by an integral and corrections.
+pub(crate) fn hurwitz(s: f64, q: f64) -> f64 {
+    let near: f64 = (0..200).map(|k| (q + f64::from(k)).powf(-s)).sum();
+    let z = q + 200.0;
+    let far = z.powf(1.0 - s) / (s - 1.0) + 0.5 * z.powf(-s) + s * z.powf(-s - 1.0) / 12.0;
+    near + far - s * (s + 1.0) * (s + 2.0) * z.powf(-s - 3.0) / 720.0
+}
+
+/// The n-th derivative of ψ.
+pub(crate) fn polygamma(n: u32, x: f64) -> f64 {
+    if n == 0 {
+        let below: f64 = (0..200).map(|k| 1.0 / (x + f64::from(k))).sum();
+        let z = x + 200.0;
+        return z.ln() - 0.5 / z - 1.0 / (12.0 * z * z) + 1.0 / (120.0 * z.powi(4)) - below;
+    }
+    let factorial: f64 = (1..=n).map(f64::from).product();
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
+    sign * factorial * hurwitz(f64::from(n) + 1.0, x)
+}

@@ -88,6 +88,38 @@ pub enum UnaryOp {
     Round,
     /// Boolean negation.
     LogicalNot,
+    /// The angle of a sine; NaN beyond ±1.
+    Asin,
+    /// The angle of a cosine; NaN beyond ±1.
+    Acos,
+    /// The angle of a tangent.
+    Atan,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
+    /// Inverse hyperbolic sine.
+    Asinh,
+    /// Inverse hyperbolic cosine; NaN below 1.
+    Acosh,
+    /// Inverse hyperbolic tangent; NaN beyond ±1.
+    Atanh,
+    /// 2/√π ∫ e^(−t²) dt from 0 to x, the error function.
+    Erf,
+    /// 1 − erf x, exact where that is small.
+    Erfc,
+    /// ln |Γ(x)|; ∞ at poles.
+    Lgamma,
+    /// (ln Γ)′(x); NaN at poles.
+    Digamma,
+    /// x / (1 + |x|).
+    Softsign,
+    /// min(max(x, 0), 6), which is 0 of −0; NaN of NaN.
+    Relu6,
+    /// 1.0507… · x where positive, 1.7581… · (eˣ − 1) elsewhere.
+    Selu,
+    /// ¬x, bit by bit, of integers.
+    Invert,
 }
 
 /// Element-wise operations of two operands of one dtype, broadcast as numpy does; the result has their dtype.
@@ -115,6 +147,26 @@ pub enum BinaryOp {
     SquaredDifference,
     /// a where b > 0, else 0: the gradient of relu, of dy and either x or y.
     ReluGrad,
+    /// The angle of the point (b, a), in −π ..= π, of floats.
+    Atan2,
+    /// a / b without its fraction, as C's; an integer division by zero fails the run.
+    TruncateDiv,
+    /// a − b·(a / b without its fraction), with the sign of a; an integer division by zero fails the run.
+    TruncateMod,
+    /// a ∧ b, bit by bit, of integers.
+    BitwiseAnd,
+    /// a ∨ b, bit by bit, of integers.
+    BitwiseOr,
+    /// a ⊕ b, bit by bit, of integers.
+    BitwiseXor,
+    /// The bits of a moved up by b places, at least 0 and at most all but one; of integers.
+    LeftShift,
+    /// The bits of a moved down by b places, at least 0 and at most all but one, the sign kept; of integers.
+    RightShift,
+    /// Σ (b + k)⁻ᵃ over k ≥ 0, Hurwitz's zeta function, of floats.
+    Zeta,
+    /// The a-th derivative of digamma at b, of floats; NaN where a is not a whole number from 0 on.
+    Polygamma,
 }
 
 /// Comparisons of two operands of one dtype, broadcast; the result is boolean.

@@ -28,12 +28,41 @@ pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
         UnaryOp::Softplus => dy * u(UnaryOp::Sigmoid, x),
         UnaryOp::Relu => s.graph.apply(Op::Binary(BinaryOp::ReluGrad), &[dy, y]),
         UnaryOp::Elu => y.zeros_like().select_where(s, CompareOp::Greater, y, dy * (y + 1.0), dy),
-        UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::LogicalNot => x.zeros_like(),
+        UnaryOp::Asin => dy / (1.0 - u(UnaryOp::Square, x)).sqrt(),
+        UnaryOp::Acos => -dy / (1.0 - u(UnaryOp::Square, x)).sqrt(),
+        UnaryOp::Atan => dy / (u(UnaryOp::Square, x) + 1.0),
+        UnaryOp::Sinh => dy * u(UnaryOp::Cosh, x),
+        UnaryOp::Cosh => dy * u(UnaryOp::Sinh, x),
+        // sinh y = x ⇒ dx/dy = cosh y, which no square of a large x overflows
+        UnaryOp::Asinh => dy / u(UnaryOp::Cosh, y),
+        UnaryOp::Acosh => dy / u(UnaryOp::Sinh, y),
+        UnaryOp::Atanh => dy / (1.0 - u(UnaryOp::Square, x)),
+        UnaryOp::Erf => dy * (u(UnaryOp::Exp, -u(UnaryOp::Square, x)) * std::f64::consts::FRAC_2_SQRT_PI),
+        UnaryOp::Erfc => dy * (u(UnaryOp::Exp, -u(UnaryOp::Square, x)) * -std::f64::consts::FRAC_2_SQRT_PI),
+        UnaryOp::Lgamma => dy * u(UnaryOp::Digamma, x),
+        UnaryOp::Digamma => dy * s.graph.apply(Op::Binary(BinaryOp::Polygamma), &[x.ones_like(), x]),
+        UnaryOp::Softsign => dy / u(UnaryOp::Square, u(UnaryOp::Abs, x) + 1.0),
+        // With 6 in y's stead where it is 6, the gradient of relu gives 0 at both ends.
+        UnaryOp::Relu6 => {
+            let inside = s.graph.apply(Op::Compare(CompareOp::Less), &[y, y.zeros_like() + 6.0]);
+            let dy = s.graph.apply(Op::Select, &[inside, dy, dy.zeros_like()]);
+            s.graph.apply(Op::Binary(BinaryOp::ReluGrad), &[dy, y])
+        }
+        UnaryOp::Selu => {
+            y.select_where(s, CompareOp::Less, y.zeros_like(), dy * (y + SELU_SCALE_ALPHA), dy * SELU_SCALE)
+        }
+        UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::LogicalNot | UnaryOp::Invert => {
+            x.zeros_like()
+        }
     });
     // Steps have no gradient at all, as in TensorFlow; only the sign's is zero.
-    let none = matches!(op, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::LogicalNot);
+    let none = matches!(op, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::LogicalNot | UnaryOp::Invert);
     smallvec![gradient.filter(|_| !none)]
 }
+
+/// The slope of selu above 0, and what it is below, far out, with its sign turned: TensorFlow's.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_9;
 
 trait SelectWhere {
     fn select_where(self, s: &Site<'_>, compare: CompareOp, other: Tensor, then: Tensor, otherwise: Tensor) -> Tensor;
@@ -52,10 +81,19 @@ pub(super) fn binary(op: BinaryOp, s: &Site<'_>) -> Found {
     let zeros = || dy.zeros_like();
     let apply = |op, a, b| s.graph.apply(Op::Binary(op), &[a, b]);
     let of_a = || match op {
-        BinaryOp::Add | BinaryOp::Sub | BinaryOp::FloorMod => Some(dy),
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::FloorMod | BinaryOp::TruncateMod => Some(dy),
         BinaryOp::Mul => Some(dy * b),
         BinaryOp::Div => Some(dy / b),
-        BinaryOp::FloorDiv => None,
+        BinaryOp::FloorDiv
+        | BinaryOp::TruncateDiv
+        | BinaryOp::BitwiseAnd
+        | BinaryOp::BitwiseOr
+        | BinaryOp::BitwiseXor
+        | BinaryOp::LeftShift
+        | BinaryOp::RightShift
+        | BinaryOp::Zeta
+        | BinaryOp::Polygamma => None,
+        BinaryOp::Atan2 => Some(dy / (a.square() + b.square()) * b),
         BinaryOp::Pow => Some(dy * b * apply(BinaryOp::Pow, a, b - 1.0)),
         BinaryOp::Maximum => Some(a.select_where(s, CompareOp::GreaterEqual, b, dy, zeros())),
         BinaryOp::Minimum => Some(a.select_where(s, CompareOp::LessEqual, b, dy, zeros())),
@@ -67,7 +105,18 @@ pub(super) fn binary(op: BinaryOp, s: &Site<'_>) -> Found {
         BinaryOp::Sub => Some(-dy),
         BinaryOp::Mul => Some(dy * a),
         BinaryOp::Div => Some(dy * (-a / b / b)),
-        BinaryOp::FloorDiv => None,
+        BinaryOp::FloorDiv
+        | BinaryOp::TruncateDiv
+        | BinaryOp::BitwiseAnd
+        | BinaryOp::BitwiseOr
+        | BinaryOp::BitwiseXor
+        | BinaryOp::LeftShift
+        | BinaryOp::RightShift => None,
+        BinaryOp::Atan2 => Some(dy / (a.square() + b.square()) * -a),
+        // ∂ζ(s, q)/∂q = −s ζ(s + 1, q)
+        BinaryOp::Zeta => Some(-dy * a * apply(BinaryOp::Zeta, a + 1.0, b)),
+        BinaryOp::Polygamma => Some(dy * apply(BinaryOp::Polygamma, a + 1.0, b)),
+        BinaryOp::TruncateMod => Some(-dy * apply(BinaryOp::TruncateDiv, a, b)),
         BinaryOp::FloorMod => Some(-dy * apply(BinaryOp::FloorDiv, a, b)),
         BinaryOp::Pow => {
             // The logarithm sees only positive bases, so that no NaN is made where its gradient is 0.

@@ -71,6 +71,38 @@ pub trait Elementwise: Symbol {
         round Round;
         /// ¬x. Booleans.
         logical_not LogicalNot;
+        /// The angle of a sine, in −π/2 ..= π/2; NaN beyond ±1. Floats.
+        asin Asin;
+        /// The angle of a cosine, in 0 ..= π; NaN beyond ±1. Floats.
+        acos Acos;
+        /// The angle of a tangent, in −π/2 ..= π/2. Floats.
+        atan Atan;
+        /// Hyperbolic sine. Floats.
+        sinh Sinh;
+        /// Hyperbolic cosine. Floats.
+        cosh Cosh;
+        /// Inverse hyperbolic sine. Floats.
+        asinh Asinh;
+        /// Inverse hyperbolic cosine; NaN below 1. Floats.
+        acosh Acosh;
+        /// Inverse hyperbolic tangent; NaN beyond ±1. Floats.
+        atanh Atanh;
+        /// 2/√π ∫ e^(−t²) dt from 0 to x. Floats.
+        erf Erf;
+        /// 1 − erf x, exact where that is small. Floats.
+        erfc Erfc;
+        /// ln |Γ(x)|; ∞ at poles. Floats.
+        lgamma Lgamma;
+        /// (ln Γ)′(x); NaN at poles. Floats.
+        digamma Digamma;
+        /// x / (1 + |x|). Floats.
+        softsign Softsign;
+        /// min(max(x, 0), 6). Floats.
+        relu6 Relu6;
+        /// 1.0507… · x where positive, 1.7581… · (eˣ − 1) elsewhere. Floats.
+        selu Selu;
+        /// ¬x, bit by bit. Integers.
+        invert Invert;
     }
 
     binary! {
@@ -104,6 +136,26 @@ pub trait Elementwise: Symbol {
         logical_or Op::Logical(LogicalOp::Or);
         /// x ⊕ y. Booleans.
         logical_xor Op::Logical(LogicalOp::Xor);
+        /// The angle of the point (y, x), of which this is y, in −π ..= π. Floats.
+        atan2 Op::Binary(BinaryOp::Atan2);
+        /// x / y without its fraction, as C's `/`.
+        truncate_div Op::Binary(BinaryOp::TruncateDiv);
+        /// x − y·(x / y without its fraction), with the sign of x, as C's `%`.
+        truncate_mod Op::Binary(BinaryOp::TruncateMod);
+        /// x ∧ y, bit by bit. Integers; `&` does the same.
+        bitwise_and Op::Binary(BinaryOp::BitwiseAnd);
+        /// x ∨ y, bit by bit. Integers; `|` does the same.
+        bitwise_or Op::Binary(BinaryOp::BitwiseOr);
+        /// x ⊕ y, bit by bit. Integers; `^` does the same.
+        bitwise_xor Op::Binary(BinaryOp::BitwiseXor);
+        /// The bits of x moved up by y places, at least 0 and at most all but one. Integers.
+        left_shift Op::Binary(BinaryOp::LeftShift);
+        /// The bits of x moved down by y places, at least 0 and at most all but one, the sign kept. Integers.
+        right_shift Op::Binary(BinaryOp::RightShift);
+        /// Σ (y + k)⁻ˣ over k ≥ 0: Hurwitz's zeta function, differentiable by y. Floats.
+        zeta Op::Binary(BinaryOp::Zeta);
+        /// The x-th derivative of digamma at y, differentiable by y; NaN where x is not a whole number from 0 on. Floats.
+        polygamma Op::Binary(BinaryOp::Polygamma);
     }
 
     /// x / y in floats: i32 and i64 become f64 first and u8 becomes f32, as in TensorFlow's `truediv`.
@@ -168,6 +220,93 @@ pub trait Elementwise: Symbol {
         })
     }
 
+    /// ln(1/(1 + e⁻ˣ)), exact far below 0. Floats.
+    #[track_caller]
+    fn log_sigmoid(self) -> Tensor {
+        let x = self.tensor();
+        composed(x, "LogSigmoid", |own| own(Op::Unary(UnaryOp::Neg), &[(-x).softplus()]))
+    }
+
+    /// x where positive, `slope` · x elsewhere. Floats.
+    #[track_caller]
+    fn leaky_relu(self, slope: f64) -> Tensor {
+        let x = self.tensor();
+        composed(x, "LeakyRelu", |own| own(Op::Select, &[x.greater(0.0), x, x * slope]))
+    }
+
+    /// x/2 · (1 + erf(x/√2)): x times the chance that a normal number is below it. Floats.
+    #[track_caller]
+    fn gelu(self) -> Tensor {
+        let x = self.tensor();
+        composed(x, "Gelu", |own| {
+            let chance = (x / std::f64::consts::SQRT_2).erf() + 1.0;
+            own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
+        })
+    }
+
+    /// `gelu` by a hyperbolic tangent: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). Floats.
+    #[track_caller]
+    fn gelu_approximate(self) -> Tensor {
+        let x = self.tensor();
+        composed(x, "Gelu", |own| {
+            let cubic = x + x * x.square() * 0.044_715;
+            let chance = (cubic * 0.797_884_560_802_865_4).tanh() + 1.0;
+            own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
+        })
+    }
+
+    /// x / (1 + e⁻ˣ), also called silu. Floats.
+    #[track_caller]
+    fn swish(self) -> Tensor {
+        let x = self.tensor();
+        composed(x, "swish", |own| own(Op::Binary(BinaryOp::Mul), &[x, x.sigmoid()]))
+    }
+
+    /// Where elements are not numbers, as booleans. Floats.
+    #[track_caller]
+    fn is_nan(self) -> Tensor {
+        let x = self.tensor();
+        of_floats(x, "is_nan")
+            .unwrap_or_else(|| composed(x, "IsNan", |own| own(Op::Compare(CompareOp::NotEqual), &[x, x])))
+    }
+
+    /// Where elements are ∞ or −∞, as booleans. Floats.
+    #[track_caller]
+    fn is_inf(self) -> Tensor {
+        let x = self.tensor();
+        of_floats(x, "is_inf").unwrap_or_else(|| {
+            composed(x, "IsInf", |own| {
+                let infinity = f64::INFINITY.tensor_like(x);
+                own(Op::Compare(CompareOp::Equal), &[x.abs(), infinity])
+            })
+        })
+    }
+
+    /// Where elements are neither NaN nor infinite, as booleans. Floats.
+    #[track_caller]
+    fn is_finite(self) -> Tensor {
+        let x = self.tensor();
+        of_floats(x, "is_finite").unwrap_or_else(|| {
+            composed(x, "IsFinite", |own| {
+                let infinity = f64::INFINITY.tensor_like(x);
+                own(Op::Compare(CompareOp::Less), &[x.abs(), infinity])
+            })
+        })
+    }
+
+    /// x / y, and 0 where y is 0, with gradients of 0 there. Floats.
+    #[track_caller]
+    fn div_no_nan(self, other: impl Operand) -> Tensor {
+        let x = self.tensor();
+        let y = other.tensor_like(x);
+        composed(x, "div_no_nan", |own| {
+            // The quotient sees no zero, or its gradient would be 0 · ∞.
+            let zero = y.equal(0.0);
+            let quotient = x / zero.select(1.0, y);
+            own(Op::Select, &[zero, quotient.zeros_like(), quotient])
+        })
+    }
+
     /// The tensor; a run in which an element is NaN or infinite fails with this message.
     #[track_caller]
     fn check_numerics(self, message: &str) -> Tensor {
@@ -211,6 +350,27 @@ pub trait Elementwise: Symbol {
 
 impl<S: Symbol> Elementwise for S {}
 
+/// Nodes in a scope of their own, the last of which, made by what `build` is given, has the scope's name.
+#[track_caller]
+fn composed(x: Tensor, name: &str, build: impl FnOnce(&dyn Fn(Op, &[Tensor]) -> Tensor) -> Tensor) -> Tensor {
+    let at = Location::caller();
+    let graph = x.graph();
+    graph.composite(at, name, |own| {
+        build(&|op, operands| {
+            let node = graph.push_op(at, own, op, operands);
+            Tensor::new(graph.handle(), Output { node, port: 0 })
+        })
+    })
+}
+
+/// A mistake where a tensor is not of floats.
+#[track_caller]
+fn of_floats(x: Tensor, name: &str) -> Option<Tensor> {
+    let dtype = x.dtype();
+    let told = || x.poisoned_or(format!("{name}: takes f32 or f64, not {dtype}; cast it first"));
+    (!dtype.is_float()).then(told)
+}
+
 #[track_caller]
 fn filled_like(x: Tensor, name: &str, number: i64) -> Tensor {
     let scalar = match Weak::Int(number).to_value(x.dtype()) {
@@ -226,25 +386,30 @@ fn filled_like(x: Tensor, name: &str, number: i64) -> Tensor {
     })
 }
 
-macro_rules! logical_operators {
+macro_rules! operators {
     ($($trait:ident $method:ident $op:expr;)*) => { $(
         impl<R: Operand> std::ops::$trait<R> for Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, rhs: R) -> Tensor { self.with_operand($op, rhs) }
+            fn $method(self, rhs: R) -> Tensor { self.with_operand($op(self), rhs) }
         }
         impl<R: Operand> std::ops::$trait<R> for Variable {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, rhs: R) -> Tensor { self.value().with_operand($op, rhs) }
+            fn $method(self, rhs: R) -> Tensor { self.value().with_operand($op(self.value()), rhs) }
         }
     )* };
 }
-logical_operators! {
-    BitAnd bitand Op::Logical(LogicalOp::And);
-    BitOr bitor Op::Logical(LogicalOp::Or);
-    BitXor bitxor Op::Logical(LogicalOp::Xor);
-    Rem rem Op::Binary(BinaryOp::FloorMod);
+operators! {
+    BitAnd bitand |x: Tensor| of_bits(x, LogicalOp::And, BinaryOp::BitwiseAnd);
+    BitOr bitor |x: Tensor| of_bits(x, LogicalOp::Or, BinaryOp::BitwiseOr);
+    BitXor bitxor |x: Tensor| of_bits(x, LogicalOp::Xor, BinaryOp::BitwiseXor);
+    Rem rem |_: Tensor| Op::Binary(BinaryOp::FloorMod);
+}
+
+/// What an operator does: with truths, or with the bits of integers.
+fn of_bits(x: Tensor, truths: LogicalOp, bits: BinaryOp) -> Op {
+    if x.dtype().is_integer() { Op::Binary(bits) } else { Op::Logical(truths) }
 }
 
 impl std::ops::Not for Tensor {
@@ -252,6 +417,6 @@ impl std::ops::Not for Tensor {
 
     #[track_caller]
     fn not(self) -> Tensor {
-        self.unary(UnaryOp::LogicalNot)
+        self.unary(if self.dtype().is_integer() { UnaryOp::Invert } else { UnaryOp::LogicalNot })
     }
 }

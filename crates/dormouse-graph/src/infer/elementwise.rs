@@ -22,6 +22,10 @@ fn signed(x: &Fact) -> Facts {
     if x.dtype == DType::U8 { Err("takes signed numbers, not u8; cast it first".to_owned()) } else { numbers(x) }
 }
 
+fn integers(x: &Fact) -> Facts {
+    if x.dtype.is_integer() { one(x.clone()) } else { Err(format!("takes integers, not {}", x.dtype)) }
+}
+
 pub(super) fn unary(op: UnaryOp, x: &Fact) -> Facts {
     match op {
         UnaryOp::LogicalNot => {
@@ -49,7 +53,23 @@ pub(super) fn unary(op: UnaryOp, x: &Fact) -> Facts {
         | UnaryOp::Elu
         | UnaryOp::Floor
         | UnaryOp::Ceil
-        | UnaryOp::Round => floats(x),
+        | UnaryOp::Round
+        | UnaryOp::Asin
+        | UnaryOp::Acos
+        | UnaryOp::Atan
+        | UnaryOp::Sinh
+        | UnaryOp::Cosh
+        | UnaryOp::Asinh
+        | UnaryOp::Acosh
+        | UnaryOp::Atanh
+        | UnaryOp::Erf
+        | UnaryOp::Erfc
+        | UnaryOp::Lgamma
+        | UnaryOp::Digamma
+        | UnaryOp::Softsign
+        | UnaryOp::Relu6
+        | UnaryOp::Selu => floats(x),
+        UnaryOp::Invert => integers(x),
     }
 }
 
@@ -64,6 +84,31 @@ pub(super) fn binary(op: BinaryOp, a: &Fact, b: &Fact) -> Facts {
     }
     if op == BinaryOp::Pow {
         signed(a)?;
+    }
+    match op {
+        BinaryOp::Atan2 | BinaryOp::Zeta | BinaryOp::Polygamma => {
+            floats(a)?;
+        }
+        BinaryOp::BitwiseAnd
+        | BinaryOp::BitwiseOr
+        | BinaryOp::BitwiseXor
+        | BinaryOp::LeftShift
+        | BinaryOp::RightShift => {
+            integers(a)?;
+        }
+        BinaryOp::Add
+        | BinaryOp::Sub
+        | BinaryOp::Mul
+        | BinaryOp::Div
+        | BinaryOp::FloorDiv
+        | BinaryOp::FloorMod
+        | BinaryOp::Pow
+        | BinaryOp::Maximum
+        | BinaryOp::Minimum
+        | BinaryOp::SquaredDifference
+        | BinaryOp::ReluGrad
+        | BinaryOp::TruncateDiv
+        | BinaryOp::TruncateMod => {}
     }
     if op == BinaryOp::Div && !a.dtype.is_float() {
         return Err(format!(

@@ -54,11 +54,16 @@ exemplars!(unary: UnaryOp {
     Neg = "00", Abs = "01", Sign = "02", Square = "03", Sqrt = "04", Rsqrt = "05", Reciprocal = "06", Exp = "07",
     Expm1 = "08", Log = "09", Log1p = "0a", Sin = "0b", Cos = "0c", Tan = "0d", Tanh = "0e", Sigmoid = "0f",
     Softplus = "10", Relu = "11", Elu = "12", Floor = "13", Ceil = "14", Round = "15", LogicalNot = "16",
+    Asin = "17", Acos = "18", Atan = "19", Sinh = "1a", Cosh = "1b", Asinh = "1c", Acosh = "1d",
+    Atanh = "1e", Erf = "1f", Erfc = "20", Lgamma = "21", Digamma = "22", Softsign = "23", Relu6 = "24",
+    Selu = "25", Invert = "26",
 });
 
 exemplars!(binary: BinaryOp {
     Add = "00", Sub = "01", Mul = "02", Div = "03", FloorDiv = "04", FloorMod = "05", Pow = "06", Maximum = "07",
     Minimum = "08", SquaredDifference = "09", ReluGrad = "0a",
+    Atan2 = "0b", TruncateDiv = "0c", TruncateMod = "0d", BitwiseAnd = "0e", BitwiseOr = "0f", BitwiseXor = "10",
+    LeftShift = "11", RightShift = "12", Zeta = "13", Polygamma = "14",
 });
 
 exemplars!(compare: CompareOp {

@@ -9,8 +9,8 @@ use crate::math;
 /// The code of `op` for a dtype, or `None` where it has none.
 pub(super) fn operation(op: BinaryOp, dtype: DType) -> Option<Operation> {
     match dtype {
-        DType::F32 => Some(f32::operation(op)),
-        DType::F64 => Some(f64::operation(op)),
+        DType::F32 => f32::operation(op),
+        DType::F64 => f64::operation(op),
         DType::I32 => i32::operation(op),
         DType::I64 => i64::operation(op),
         DType::U8 => byte(op),
@@ -19,18 +19,18 @@ pub(super) fn operation(op: BinaryOp, dtype: DType) -> Option<Operation> {
 }
 
 trait Floats {
-    fn operation(op: BinaryOp) -> Operation;
+    fn operation(op: BinaryOp) -> Option<Operation>;
 }
 
 macro_rules! float {
     ($T:ty, $dtype:expr) => {
         impl Floats for $T {
             #[rustfmt::skip] // a table reads better unbroken
-            fn operation(op: BinaryOp) -> Operation {
+            fn operation(op: BinaryOp) -> Option<Operation> {
                         let wide = if $dtype == DType::F64 { 1.5 } else { 1.0 };
                         let simple = |run: Micro| Operation::simple(run, $dtype);
                         let slow = |run: Micro, flops: f64, nanos: f64| simple(run).costing(flops, wide * nanos);
-                        match op {
+                        Some(match op {
                             BinaryOp::Add => simple(binary!(|a, b: $T| -> $T { a + b })),
                             BinaryOp::Sub => simple(binary!(|a, b: $T| -> $T { a - b })),
                             BinaryOp::Mul => simple(binary!(|a, b: $T| -> $T { a * b })),
@@ -51,7 +51,13 @@ macro_rules! float {
                             })),
                             BinaryOp::SquaredDifference => simple(binary!(|a, b: $T| -> $T { (a - b) * (a - b) })),
                             BinaryOp::ReluGrad => simple(binary!(|a, b: $T| -> $T { if b > 0.0 { a } else { 0.0 } })),
-                        }
+                            BinaryOp::Atan2 => slow(binary!(|a, b: $T| -> $T { math::atan2(a, b) }), 50.0, 4.0),
+                            BinaryOp::TruncateDiv => slow(binary!(|a, b: $T| -> $T { (a / b).trunc() }), 2.0, 0.25),
+                            BinaryOp::TruncateMod => slow(binary!(|a, b: $T| -> $T { a % b }), 4.0, 5.0),
+                            BinaryOp::Zeta => slow(binary!(|a, b: $T| -> $T { math::zeta(a, b) }), 1000.0, 300.0),
+                            BinaryOp::Polygamma => slow(binary!(|a, b: $T| -> $T { math::polygamma(a, b) }), 1000.0, 300.0),
+                            BinaryOp::BitwiseAnd | BinaryOp::BitwiseOr | BinaryOp::BitwiseXor | BinaryOp::LeftShift | BinaryOp::RightShift => return None,
+                        })
                     }
         }
     };
@@ -71,7 +77,7 @@ macro_rules! integer {
                     BinaryOp::Add => (binary!(|a, b: $T| -> $T { a.wrapping_add(b) }), None),
                     BinaryOp::Sub => (binary!(|a, b: $T| -> $T { a.wrapping_sub(b) }), None),
                     BinaryOp::Mul => (binary!(|a, b: $T| -> $T { a.wrapping_mul(b) }), None),
-                    BinaryOp::Div => return None,
+                    BinaryOp::Div | BinaryOp::Atan2 | BinaryOp::Zeta | BinaryOp::Polygamma => return None,
                     BinaryOp::FloorDiv => (
                         guarded!(|a, b: $T| b == 0, {
                             let quotient = a.wrapping_div(b);
@@ -107,6 +113,17 @@ macro_rules! integer {
                         (binary!(|a, b: $T| -> $T { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
                     }
                     BinaryOp::ReluGrad => (binary!(|a, b: $T| -> $T { if b > 0 { a } else { 0 } }), None),
+                    BinaryOp::TruncateDiv => {
+                        (guarded!(|a, b: $T| b == 0, { a.wrapping_div(b) }), Some(DIVISION_BY_ZERO))
+                    }
+                    BinaryOp::TruncateMod => {
+                        (guarded!(|a, b: $T| b == 0, { a.wrapping_rem(b) }), Some(DIVISION_BY_ZERO))
+                    }
+                    BinaryOp::BitwiseAnd => (binary!(|a, b: $T| -> $T { a & b }), None),
+                    BinaryOp::BitwiseOr => (binary!(|a, b: $T| -> $T { a | b }), None),
+                    BinaryOp::BitwiseXor => (binary!(|a, b: $T| -> $T { a ^ b }), None),
+                    BinaryOp::LeftShift => (binary!(|a, b: $T| -> $T { a << b.clamp(0, <$T>::BITS as $T - 1) }), None),
+                    BinaryOp::RightShift => (binary!(|a, b: $T| -> $T { a >> b.clamp(0, <$T>::BITS as $T - 1) }), None),
                 };
                 let operation = Operation { fault, ..Operation::simple(run, $dtype) };
                 Some(if fault.is_some() { operation.costing(4.0, 4.0) } else { operation })
@@ -122,15 +139,20 @@ fn byte(op: BinaryOp) -> Option<Operation> {
         BinaryOp::Add => (binary!(|a, b: u8| -> u8 { a.wrapping_add(b) }), None),
         BinaryOp::Sub => (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b) }), None),
         BinaryOp::Mul => (binary!(|a, b: u8| -> u8 { a.wrapping_mul(b) }), None),
-        BinaryOp::FloorDiv => (guarded!(|a, b: u8| b == 0, { a / b }), Some(DIVISION_BY_ZERO)),
-        BinaryOp::FloorMod => (guarded!(|a, b: u8| b == 0, { a % b }), Some(DIVISION_BY_ZERO)),
+        BinaryOp::BitwiseAnd => (binary!(|a, b: u8| -> u8 { a & b }), None),
+        BinaryOp::BitwiseOr => (binary!(|a, b: u8| -> u8 { a | b }), None),
+        BinaryOp::BitwiseXor => (binary!(|a, b: u8| -> u8 { a ^ b }), None),
+        BinaryOp::LeftShift => (binary!(|a, b: u8| -> u8 { a << b.min(7) }), None),
+        BinaryOp::RightShift => (binary!(|a, b: u8| -> u8 { a >> b.min(7) }), None),
+        BinaryOp::FloorDiv | BinaryOp::TruncateDiv => (guarded!(|a, b: u8| b == 0, { a / b }), Some(DIVISION_BY_ZERO)),
+        BinaryOp::FloorMod | BinaryOp::TruncateMod => (guarded!(|a, b: u8| b == 0, { a % b }), Some(DIVISION_BY_ZERO)),
         BinaryOp::Maximum => (binary!(|a, b: u8| -> u8 { a.max(b) }), None),
         BinaryOp::Minimum => (binary!(|a, b: u8| -> u8 { a.min(b) }), None),
         BinaryOp::SquaredDifference => {
             (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
         }
         BinaryOp::ReluGrad => (binary!(|a, b: u8| -> u8 { if b > 0 { a } else { 0 } }), None),
-        BinaryOp::Div | BinaryOp::Pow => return None,
+        BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 | BinaryOp::Zeta | BinaryOp::Polygamma => return None,
     };
     Some(Operation { fault, ..Operation::simple(run, DType::U8) })
 }

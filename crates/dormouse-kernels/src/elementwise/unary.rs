@@ -64,7 +64,29 @@ macro_rules! float {
                             UnaryOp::Floor => simple(unary!(|x: $T| -> $T { x.floor() })),
                             UnaryOp::Ceil => simple(unary!(|x: $T| -> $T { x.ceil() })),
                             UnaryOp::Round => simple(unary!(|x: $T| -> $T { x.round_ties_even() })),
-                            UnaryOp::LogicalNot => return None,
+                            UnaryOp::Asin => slow(unary!(|x: $T| -> $T { math::asin(x) }), 40.0, 2.2),
+                            UnaryOp::Acos => slow(unary!(|x: $T| -> $T { math::acos(x) }), 40.0, 2.4),
+                            UnaryOp::Atan => slow(unary!(|x: $T| -> $T { math::atan(x) }), 35.0, 2.0),
+                            UnaryOp::Sinh => slow(unary!(|x: $T| -> $T { math::sinh(x) }), 45.0, 2.2),
+                            UnaryOp::Cosh => slow(unary!(|x: $T| -> $T { math::cosh(x) }), 30.0, 1.8),
+                            UnaryOp::Asinh => slow(unary!(|x: $T| -> $T { math::asinh(x) }), 60.0, 4.5),
+                            UnaryOp::Acosh => slow(unary!(|x: $T| -> $T { math::acosh(x) }), 60.0, 4.5),
+                            UnaryOp::Atanh => slow(unary!(|x: $T| -> $T { math::atanh(x) }), 60.0, 4.0),
+                            UnaryOp::Erf => slow(unary!(|x: $T| -> $T { math::erf(x) }), 80.0, 4.0),
+                            UnaryOp::Erfc => slow(unary!(|x: $T| -> $T { math::erfc(x) }), 80.0, 4.2),
+                            UnaryOp::Lgamma => slow(unary!(|x: $T| -> $T { math::lgamma(x) }), 80.0, 30.0),
+                            UnaryOp::Digamma => slow(unary!(|x: $T| -> $T { math::digamma(x) }), 80.0, 30.0),
+                            UnaryOp::Softsign => slow(unary!(|x: $T| -> $T { x / (1.0 + x.abs()) }), 3.0, 0.25),
+                            UnaryOp::Relu6 => simple(unary!(|x: $T| -> $T {
+                                let y = if x <= 0.0 { 0.0 } else { x };
+                                if y > 6.0 { 6.0 } else { y }
+                            })),
+                            UnaryOp::Selu => slow(unary!(|x: $T| -> $T {
+                                // TensorFlow's constants, with which the mean and the variance of layers stay.
+                                let below = 1.758_099_340_847_376_9 * math::expm1(x);
+                                if x > 0.0 { 1.050_700_987_355_480_5 * x } else { below }
+                            }), 26.0, 0.65),
+                            UnaryOp::LogicalNot | UnaryOp::Invert => return None,
                         })
                     }
         }
@@ -83,6 +105,7 @@ macro_rules! integer {
                     UnaryOp::Sign => unary!(|x: $T| -> $T { x.signum() }),
                     UnaryOp::Square => unary!(|x: $T| -> $T { x.wrapping_mul(x) }),
                     UnaryOp::Relu => unary!(|x: $T| -> $T { x.max(0) }),
+                    UnaryOp::Invert => unary!(|x: $T| -> $T { !x }),
                     UnaryOp::Round => unary!(|x: $T| -> $T { x }),
                     UnaryOp::Reciprocal => {
                         let run = guarded!(|x: $T| x == 0, { if x.unsigned_abs() == 1 { x } else { 0 } });
@@ -106,7 +129,22 @@ macro_rules! integer {
                     | UnaryOp::Elu
                     | UnaryOp::Floor
                     | UnaryOp::Ceil
-                    | UnaryOp::LogicalNot => return None,
+                    | UnaryOp::LogicalNot
+                    | UnaryOp::Asin
+                    | UnaryOp::Acos
+                    | UnaryOp::Atan
+                    | UnaryOp::Sinh
+                    | UnaryOp::Cosh
+                    | UnaryOp::Asinh
+                    | UnaryOp::Acosh
+                    | UnaryOp::Atanh
+                    | UnaryOp::Erf
+                    | UnaryOp::Erfc
+                    | UnaryOp::Lgamma
+                    | UnaryOp::Digamma
+                    | UnaryOp::Softsign
+                    | UnaryOp::Relu6
+                    | UnaryOp::Selu => return None,
                 };
                 Some(Operation::simple(run, $dtype))
             }
@@ -145,6 +183,7 @@ fn byte(op: UnaryOp) -> Option<Operation> {
     let run = match op {
         UnaryOp::Square => unary!(|x: u8| -> u8 { x.wrapping_mul(x) }),
         UnaryOp::Relu | UnaryOp::Round => unary!(|x: u8| -> u8 { x }),
+        UnaryOp::Invert => unary!(|x: u8| -> u8 { !x }),
         UnaryOp::Neg
         | UnaryOp::Abs
         | UnaryOp::Sign
@@ -164,7 +203,22 @@ fn byte(op: UnaryOp) -> Option<Operation> {
         | UnaryOp::Elu
         | UnaryOp::Floor
         | UnaryOp::Ceil
-        | UnaryOp::LogicalNot => return None,
+        | UnaryOp::LogicalNot
+        | UnaryOp::Asin
+        | UnaryOp::Acos
+        | UnaryOp::Atan
+        | UnaryOp::Sinh
+        | UnaryOp::Cosh
+        | UnaryOp::Asinh
+        | UnaryOp::Acosh
+        | UnaryOp::Atanh
+        | UnaryOp::Erf
+        | UnaryOp::Erfc
+        | UnaryOp::Lgamma
+        | UnaryOp::Digamma
+        | UnaryOp::Softsign
+        | UnaryOp::Relu6
+        | UnaryOp::Selu => return None,
     };
     Some(Operation::simple(run, DType::U8))
 }

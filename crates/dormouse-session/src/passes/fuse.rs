@@ -48,8 +48,14 @@ fn joins(program: &Program, instruction: &Instruction) -> bool {
     let spec = program.spec(result);
     let may_fail = matches!(
         op,
-        Op::Binary(BinaryOp::FloorDiv | BinaryOp::FloorMod | BinaryOp::Pow | BinaryOp::Div)
-            | Op::Unary(UnaryOp::Reciprocal)
+        Op::Binary(
+            BinaryOp::FloorDiv
+                | BinaryOp::FloorMod
+                | BinaryOp::TruncateDiv
+                | BinaryOp::TruncateMod
+                | BinaryOp::Pow
+                | BinaryOp::Div
+        ) | Op::Unary(UnaryOp::Reciprocal)
     );
     let fails = may_fail && !spec.dtype.is_float();
     let few = instruction.operands.len() <= INPUTS;

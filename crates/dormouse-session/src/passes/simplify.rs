@@ -154,7 +154,17 @@ fn neutral(program: &Program, _: &Producers, op: &Op, operands: &[ValueId], resu
         | BinaryOp::Maximum
         | BinaryOp::Minimum
         | BinaryOp::SquaredDifference
-        | BinaryOp::ReluGrad => false,
+        | BinaryOp::ReluGrad
+        | BinaryOp::Atan2
+        | BinaryOp::TruncateDiv
+        | BinaryOp::TruncateMod
+        | BinaryOp::BitwiseAnd
+        | BinaryOp::BitwiseOr
+        | BinaryOp::BitwiseXor
+        | BinaryOp::LeftShift
+        | BinaryOp::RightShift
+        | BinaryOp::Zeta
+        | BinaryOp::Polygamma => false,
     };
     if second && keeps(a) {
         return Some(Instead::Same(a));
