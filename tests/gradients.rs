@@ -123,3 +123,29 @@ fn pooling() {
         check(&format!("average pool, {name}"), &[1, 3, 4, 2], |x| x.avg_pool(options).square());
     }
 }
+
+#[test]
+fn functions_made_of_others() {
+    let functions: [Named; 17] = [
+        ("log sigmoid", |x| (x - 0.7123).log_sigmoid()),
+        ("leaky relu", |x| (x - 0.7123).leaky_relu(0.2) * x),
+        ("gelu", |x| (x - 0.7123).gelu()),
+        ("gelu by tanh", |x| (x - 0.7123).gelu_approximate()),
+        ("swish", |x| (x - 0.7123).swish()),
+        ("crelu", |x| (x - 0.7123).crelu() * x.graph().concat(&[x, x], -1)),
+        ("div_no_nan", |x| x.div_no_nan(x + 1.0)),
+        ("div_no_nan by 0", |x| x.div_no_nan(x * 0.0)),
+        ("multiply_no_nan", |x| x.multiply_no_nan(x + 1.0)),
+        ("reciprocal_no_nan", |x| x.reciprocal_no_nan() + (x * 0.0).reciprocal_no_nan()),
+        ("xlogy", |x| x.xlogy(x)),
+        ("xlogy of 0", |x| (x * 0.0).xlogy(x)),
+        ("xlog1py", |x| x.xlog1py(x)),
+        ("xdivy", |x| x.xdivy(x.square() + 1.0)),
+        ("polyval", |x| x.polyval(&[x, x.square(), x])),
+        ("one coefficient", |x| x.polyval(&[x])),
+        ("lbeta", |x| x.lbeta()),
+    ];
+    for (name, f) in functions {
+        check(name, &[2, 3], f);
+    }
+}

@@ -157,9 +157,11 @@ fn unary() -> Vec<Row> {
 fn binary() -> Vec<Row> {
     let of = |op, [a, b]: [_; 2], f: fn(f64, f64) -> f64| row(Op::Binary(op), [a, b], zip(f)).also(&INTEGERS);
     let beside = || [signed([2, 3]), signed([3])];
-    let bits = |op, f: fn(i64, i64) -> i64| {
-        row(Op::Binary(op), beside(), zip(move |a, b| f(a as i64, b as i64) as f64)).only(&INTEGERS)
+    let whole = |op, operands, f: fn(i64, i64) -> i64| {
+        row(Op::Binary(op), operands, zip(move |a, b| f(a as i64, b as i64) as f64)).only(&INTEGERS)
     };
+    let bits = |op, f| whole(op, beside(), f);
+    let shift = |op, f| whole(op, [signed([2, 3]), positive([3])], f);
     let compare = |op, f: fn(&f64, &f64) -> bool| {
         row(Op::Compare(op), beside(), zip(move |a, b| truth(f(&a, &b)))).gives(DType::Bool).also(&INTEGERS).steps()
     };
@@ -187,8 +189,8 @@ fn binary() -> Vec<Row> {
         bits(B::BitwiseAnd, |a, b| a & b),
         bits(B::BitwiseOr, |a, b| a | b),
         bits(B::BitwiseXor, |a, b| a ^ b),
-        bits(B::LeftShift, |a, b| a << b.max(0)),
-        bits(B::RightShift, |a, b| a >> b.max(0)),
+        shift(B::LeftShift, |a, b| a << b),
+        shift(B::RightShift, |a, b| a >> b),
         row(Op::Binary(B::Zeta), [given([2, 1], &[2.5, 4.0]).held(), given([3], &[0.5, 1.25, 3.0])], zip(hurwitz)),
         row(
             Op::Binary(B::Polygamma),

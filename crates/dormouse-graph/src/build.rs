@@ -2,6 +2,7 @@
 
 pub(crate) mod array;
 pub(crate) mod elementwise;
+pub(crate) mod functions;
 pub(crate) mod indexing;
 pub(crate) mod linalg;
 pub(crate) mod nn;

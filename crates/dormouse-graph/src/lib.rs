@@ -35,6 +35,7 @@ mod variable;
 
 pub use build::array::{Array, Extents, OneHot};
 pub use build::elementwise::Elementwise;
+pub use build::functions::Functions;
 pub use build::indexing::Indexing;
 pub use build::linalg::{Linalg, MatMul};
 pub use build::nn::{Conv2d, Nn, Pool};

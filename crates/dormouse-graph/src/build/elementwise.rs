@@ -220,93 +220,6 @@ pub trait Elementwise: Symbol {
         })
     }
 
-    /// ln(1/(1 + e⁻ˣ)), exact far below 0. Floats.
-    #[track_caller]
-    fn log_sigmoid(self) -> Tensor {
-        let x = self.tensor();
-        composed(x, "LogSigmoid", |own| own(Op::Unary(UnaryOp::Neg), &[(-x).softplus()]))
-    }
-
-    /// x where positive, `slope` · x elsewhere. Floats.
-    #[track_caller]
-    fn leaky_relu(self, slope: f64) -> Tensor {
-        let x = self.tensor();
-        composed(x, "LeakyRelu", |own| own(Op::Select, &[x.greater(0.0), x, x * slope]))
-    }
-
-    /// x/2 · (1 + erf(x/√2)): x times the chance that a normal number is below it. Floats.
-    #[track_caller]
-    fn gelu(self) -> Tensor {
-        let x = self.tensor();
-        composed(x, "Gelu", |own| {
-            let chance = (x / std::f64::consts::SQRT_2).erf() + 1.0;
-            own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
-        })
-    }
-
-    /// `gelu` by a hyperbolic tangent: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). Floats.
-    #[track_caller]
-    fn gelu_approximate(self) -> Tensor {
-        let x = self.tensor();
-        composed(x, "Gelu", |own| {
-            let cubic = x + x * x.square() * 0.044_715;
-            let chance = (cubic * 0.797_884_560_802_865_4).tanh() + 1.0;
-            own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
-        })
-    }
-
-    /// x / (1 + e⁻ˣ), also called silu. Floats.
-    #[track_caller]
-    fn swish(self) -> Tensor {
-        let x = self.tensor();
-        composed(x, "swish", |own| own(Op::Binary(BinaryOp::Mul), &[x, x.sigmoid()]))
-    }
-
-    /// Where elements are not numbers, as booleans. Floats.
-    #[track_caller]
-    fn is_nan(self) -> Tensor {
-        let x = self.tensor();
-        of_floats(x, "is_nan")
-            .unwrap_or_else(|| composed(x, "IsNan", |own| own(Op::Compare(CompareOp::NotEqual), &[x, x])))
-    }
-
-    /// Where elements are ∞ or −∞, as booleans. Floats.
-    #[track_caller]
-    fn is_inf(self) -> Tensor {
-        let x = self.tensor();
-        of_floats(x, "is_inf").unwrap_or_else(|| {
-            composed(x, "IsInf", |own| {
-                let infinity = f64::INFINITY.tensor_like(x);
-                own(Op::Compare(CompareOp::Equal), &[x.abs(), infinity])
-            })
-        })
-    }
-
-    /// Where elements are neither NaN nor infinite, as booleans. Floats.
-    #[track_caller]
-    fn is_finite(self) -> Tensor {
-        let x = self.tensor();
-        of_floats(x, "is_finite").unwrap_or_else(|| {
-            composed(x, "IsFinite", |own| {
-                let infinity = f64::INFINITY.tensor_like(x);
-                own(Op::Compare(CompareOp::Less), &[x.abs(), infinity])
-            })
-        })
-    }
-
-    /// x / y, and 0 where y is 0, with gradients of 0 there. Floats.
-    #[track_caller]
-    fn div_no_nan(self, other: impl Operand) -> Tensor {
-        let x = self.tensor();
-        let y = other.tensor_like(x);
-        composed(x, "div_no_nan", |own| {
-            // The quotient sees no zero, or its gradient would be 0 · ∞.
-            let zero = y.equal(0.0);
-            let quotient = x / zero.select(1.0, y);
-            own(Op::Select, &[zero, quotient.zeros_like(), quotient])
-        })
-    }
-
     /// The tensor; a run in which an element is NaN or infinite fails with this message.
     #[track_caller]
     fn check_numerics(self, message: &str) -> Tensor {
@@ -349,27 +262,6 @@ pub trait Elementwise: Symbol {
 }
 
 impl<S: Symbol> Elementwise for S {}
-
-/// Nodes in a scope of their own, the last of which, made by what `build` is given, has the scope's name.
-#[track_caller]
-fn composed(x: Tensor, name: &str, build: impl FnOnce(&dyn Fn(Op, &[Tensor]) -> Tensor) -> Tensor) -> Tensor {
-    let at = Location::caller();
-    let graph = x.graph();
-    graph.composite(at, name, |own| {
-        build(&|op, operands| {
-            let node = graph.push_op(at, own, op, operands);
-            Tensor::new(graph.handle(), Output { node, port: 0 })
-        })
-    })
-}
-
-/// A mistake where a tensor is not of floats.
-#[track_caller]
-fn of_floats(x: Tensor, name: &str) -> Option<Tensor> {
-    let dtype = x.dtype();
-    let told = || x.poisoned_or(format!("{name}: takes f32 or f64, not {dtype}; cast it first"));
-    (!dtype.is_float()).then(told)
-}
 
 #[track_caller]
 fn filled_like(x: Tensor, name: &str, number: i64) -> Tensor {

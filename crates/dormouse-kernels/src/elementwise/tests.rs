@@ -8,7 +8,7 @@ use super::*;
 use crate::fused::tests::{Buffer, run_kernel};
 use crate::math::{self, Float};
 
-const UNARY: [UnaryOp; 23] = [
+const UNARY: [UnaryOp; 39] = [
     UnaryOp::Neg,
     UnaryOp::Abs,
     UnaryOp::Sign,
@@ -32,8 +32,24 @@ const UNARY: [UnaryOp; 23] = [
     UnaryOp::Ceil,
     UnaryOp::Round,
     UnaryOp::LogicalNot,
+    UnaryOp::Asin,
+    UnaryOp::Acos,
+    UnaryOp::Atan,
+    UnaryOp::Sinh,
+    UnaryOp::Cosh,
+    UnaryOp::Asinh,
+    UnaryOp::Acosh,
+    UnaryOp::Atanh,
+    UnaryOp::Erf,
+    UnaryOp::Erfc,
+    UnaryOp::Lgamma,
+    UnaryOp::Digamma,
+    UnaryOp::Softsign,
+    UnaryOp::Relu6,
+    UnaryOp::Selu,
+    UnaryOp::Invert,
 ];
-const BINARY: [BinaryOp; 11] = [
+const BINARY: [BinaryOp; 21] = [
     BinaryOp::Add,
     BinaryOp::Sub,
     BinaryOp::Mul,
@@ -45,6 +61,16 @@ const BINARY: [BinaryOp; 11] = [
     BinaryOp::Minimum,
     BinaryOp::SquaredDifference,
     BinaryOp::ReluGrad,
+    BinaryOp::Atan2,
+    BinaryOp::TruncateDiv,
+    BinaryOp::TruncateMod,
+    BinaryOp::BitwiseAnd,
+    BinaryOp::BitwiseOr,
+    BinaryOp::BitwiseXor,
+    BinaryOp::LeftShift,
+    BinaryOp::RightShift,
+    BinaryOp::Zeta,
+    BinaryOp::Polygamma,
 ];
 const COMPARE: [CompareOp; 6] = [
     CompareOp::Equal,
@@ -132,7 +158,23 @@ macro_rules! float_reference {
                     UnaryOp::Floor => x.floor(),
                     UnaryOp::Ceil => x.ceil(),
                     UnaryOp::Round => x.round_ties_even(),
-                    UnaryOp::LogicalNot => return None,
+                    UnaryOp::Asin => math::asin(x),
+                    UnaryOp::Acos => math::acos(x),
+                    UnaryOp::Atan => math::atan(x),
+                    UnaryOp::Sinh => math::sinh(x),
+                    UnaryOp::Cosh => math::cosh(x),
+                    UnaryOp::Asinh => math::asinh(x),
+                    UnaryOp::Acosh => math::acosh(x),
+                    UnaryOp::Atanh => math::atanh(x),
+                    UnaryOp::Erf => math::erf(x),
+                    UnaryOp::Erfc => math::erfc(x),
+                    UnaryOp::Lgamma => math::lgamma(x),
+                    UnaryOp::Digamma => math::digamma(x),
+                    UnaryOp::Softsign => x / (1.0 + x.abs()),
+                    UnaryOp::Relu6 => if x.is_nan() { x } else if x <= 0.0 { 0.0 } else { x.min(6.0) },
+                    UnaryOp::Selu if x > 0.0 => 1.050_700_987_355_480_5_f64 as $T * x,
+                    UnaryOp::Selu => 1.758_099_340_847_376_9_f64 as $T * math::expm1(x),
+                    UnaryOp::LogicalNot | UnaryOp::Invert => return None,
                 }))
             }
             fn binary(op: BinaryOp, a: $T, b: $T) -> Option<Result<$T, &'static str>> {
@@ -152,6 +194,12 @@ macro_rules! float_reference {
                     BinaryOp::Minimum => if nan { $T::NAN } else if a < b { a } else { b },
                     BinaryOp::SquaredDifference => (a - b) * (a - b),
                     BinaryOp::ReluGrad => if b > 0.0 { a } else { 0.0 },
+                    BinaryOp::Atan2 => math::atan2(a, b),
+                    BinaryOp::TruncateDiv => (a / b).trunc(),
+                    BinaryOp::TruncateMod => a % b,
+                    BinaryOp::Zeta => math::zeta(a, b),
+                    BinaryOp::Polygamma => math::polygamma(a, b),
+                    BinaryOp::BitwiseAnd | BinaryOp::BitwiseOr | BinaryOp::BitwiseXor | BinaryOp::LeftShift | BinaryOp::RightShift => return None,
                 }))
             }
         }
@@ -178,6 +226,7 @@ macro_rules! integer_reference {
                     UnaryOp::Square => x.wrapping_mul(x),
                     UnaryOp::Relu => if x < 0 { 0 } else { x },
                     UnaryOp::Round => x,
+                    UnaryOp::Invert => (-1 - wide) as $T,
                     UnaryOp::Neg if $signed => (-wide) as $T,
                     UnaryOp::Abs if $signed => (wide * wide.signum()) as $T,
                     UnaryOp::Sign if $signed => wide.signum() as $T,
@@ -209,6 +258,15 @@ macro_rules! integer_reference {
                         let rest = wide_a.rem_euclid(wide_b);
                         (if wide_b < 0 && rest != 0 { rest + wide_b } else { rest }) as $T
                     }
+                    BinaryOp::TruncateDiv | BinaryOp::TruncateMod if b == 0 => return Some(Err("integer division by zero")),
+                    BinaryOp::TruncateDiv => (wide_a / wide_b) as $T,
+                    BinaryOp::TruncateMod => (wide_a % wide_b) as $T,
+                    BinaryOp::BitwiseAnd => (wide_a & wide_b) as $T,
+                    BinaryOp::BitwiseOr => (wide_a | wide_b) as $T,
+                    BinaryOp::BitwiseXor => (wide_a ^ wide_b) as $T,
+                    // As TensorFlow has it: places beyond are the nearest there is.
+                    BinaryOp::LeftShift => (wide_a << wide_b.clamp(0, i128::from($T::BITS - 1))) as $T,
+                    BinaryOp::RightShift => (wide_a >> wide_b.clamp(0, i128::from($T::BITS - 1))) as $T,
                     BinaryOp::Pow if $signed && wide_b < 0 => return Some(Err("negative integer powers")),
                     BinaryOp::Pow if $signed => power(wide_a, wide_b) as $T,
                     _ => return None,

@@ -24,6 +24,10 @@ pub(super) fn operation(op: UnaryOp, dtype: DType) -> Option<Operation> {
     }
 }
 
+/// TensorFlow's constants of selu, with which the mean and the variance of layers stay.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_9;
+
 trait Operations {
     fn operation(op: UnaryOp) -> Option<Operation>;
 }
@@ -82,9 +86,8 @@ macro_rules! float {
                                 if y > 6.0 { 6.0 } else { y }
                             })),
                             UnaryOp::Selu => slow(unary!(|x: $T| -> $T {
-                                // TensorFlow's constants, with which the mean and the variance of layers stay.
-                                let below = 1.758_099_340_847_376_9 * math::expm1(x);
-                                if x > 0.0 { 1.050_700_987_355_480_5 * x } else { below }
+                                let below = SELU_SCALE_ALPHA as $T * math::expm1(x);
+                                if x > 0.0 { SELU_SCALE as $T * x } else { below }
                             }), 26.0, 0.65),
                             UnaryOp::LogicalNot | UnaryOp::Invert => return None,
                         })

@@ -1,5 +1,7 @@
 //! Every function against the platform's libm in twice the precision (`f32`) or its own (`f64`), over all exponents.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use super::*;
 
 /// Units in the last place between `got` and a reference, infinite where one is not a number and the other is.
