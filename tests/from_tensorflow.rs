@@ -28,6 +28,8 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
     let value = w * 0.5;
     let image = graph.placeholder(DType::F32, shape![?, 28, 28, 1]);
     let filter = graph.random(&[5, 5, 1, 32], TruncatedNormal::new(0.1));
+    let [m, n] = [[[1.0_f32, 2.0], [3.0, 4.0]], [[0.0, 1.0], [1.0, 0.0]]].map(|numbers| graph.constant(numbers));
+    let at = graph.constant([[0, 1], [1, 0]]);
     let labels = graph.placeholder(DType::I64, shape![?]);
     let rows = labels.one_hot(10);
     let logits = x.matmul(w);
@@ -116,6 +118,14 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         x.selu();
         x.gelu();
         x.swish();
+        graph.eye(3);
+        bias.diag();
+        y.matrix_diag();
+        m.matrix_band_part(-1, 0);
+        m.matrix_transpose();
+        m.trace();
+        m.tensordot(n, 1);
+        graph.einsum("ij,jk->ik", &[m, n]);
         x.reshape([-1, 28, 28, 1]);
         graph.concat(&[a, b], 0);
         y.transpose();
@@ -124,6 +134,31 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         x.expand_dims(0);
         x.identity();
         x.slice([0, 0], [-1, 2]);
+        x.strided_slice([0, 1], [4, 3], [1, 2]);
+        image.squeeze_axes(&[3]);
+        m.pad(&[[1, 1], [0, 2]]);
+        m.tile(&[2, 3]);
+        x.split::<2>(1);
+        graph.stack(&[a, b], 0);
+        a.unstack_all(0);
+        m.reverse(&[1]);
+        a.roll(&[1], &[0]);
+        m.gather_axis(at, 1);
+        m.gather_nd(at);
+        m.batch_gather(at);
+        y.scatter_nd(graph.constant([[1]]), &[3, 2]);
+        m.tensor_scatter_update(at, graph.constant([5.0_f32, 6.0]));
+        w.scatter_update(labels, logits);
+        y.broadcast_to(&[3, 2]);
+        a.rank_of();
+        image.space_to_depth(2);
+        image.space_to_depth(2).depth_to_space(2);
+        image.space_to_batch_nd(&[2, 2], &[[0, 0], [0, 0]]);
+        image.batch_to_space_nd(&[1, 1], &[[2, 2], [2, 2]]);
+        graph.meshgrid(&[bias, bias], Mesh::Xy);
+        labels.sequence_mask(10);
+        graph.range(0, 10);
+        graph.linspace(0.0, 1.0, 11, DType::F32);
         graph.control_dependencies([train, maintain], || graph.no_op());
         graph.no_op();
         gradients(loss, [w, bias]);
@@ -191,7 +226,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         graph.variable_scope("layer1", Reuse::Always, || x.relu());
         x.shape().to_dims();
         x.ensure_shape([32, 784]);
-        x.slice([0, 0], [1, -1]);
+        x.at((0, 2..));
         graph.tensor("add:0");
     }
 

@@ -1,10 +1,13 @@
 //! Building: the methods of tensors, one family a file, under the file names of the gradient rules and the kernels.
 
 pub(crate) mod array;
+pub(crate) mod blocks;
+pub(crate) mod contraction;
 pub(crate) mod elementwise;
 pub(crate) mod functions;
 pub(crate) mod indexing;
 pub(crate) mod linalg;
+pub(crate) mod matrices;
 pub(crate) mod nn;
 pub(crate) mod random;
 pub(crate) mod reduction;

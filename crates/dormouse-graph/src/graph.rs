@@ -373,7 +373,8 @@ impl Graph {
         f: impl FnOnce(Naming<'_>) -> Tensor,
     ) -> Tensor {
         let full = self.claim_name(name);
-        self.within_names(format!("{full}/"), at, || f(Naming::Claimed(&full)))
+        let located = || self.located_at(at, || f(Naming::Claimed(&full)));
+        self.within_names(format!("{full}/"), at, located)
     }
 
     /// Takes a unique name in the current scope, for what is pushed later.
@@ -419,8 +420,11 @@ impl Graph {
     /// bodies in it, so that errors name the user's line and not theirs.
     #[track_caller]
     pub fn located<R>(&self, f: impl FnOnce() -> R) -> R {
-        let here = Location::caller();
-        context::within(self.id, |c| c.origins.push(c.charge(here)), |c| c.origins.truncate(c.origins.len() - 1), f)
+        self.located_at(Location::caller(), f)
+    }
+
+    fn located_at<R>(&self, at: &'static Location<'static>, f: impl FnOnce() -> R) -> R {
+        context::within(self.id, |c| c.origins.push(c.charge(at)), |c| c.origins.truncate(c.origins.len() - 1), f)
     }
 
     /// Nodes made inside are noted as part of the gradient of `node`, and charged to its line.

@@ -34,10 +34,13 @@ mod tensor;
 mod variable;
 
 pub use build::array::{Array, Extents, OneHot};
+pub use build::blocks::Blocks;
+pub use build::contraction::{Contraction, Summed};
 pub use build::elementwise::Elementwise;
 pub use build::functions::Functions;
 pub use build::indexing::Indexing;
 pub use build::linalg::{Linalg, MatMul};
+pub use build::matrices::{Matrices, Mesh};
 pub use build::nn::{Conv2d, Nn, Pool};
 pub use build::random::{Normal, Random, TruncatedNormal, Uniform};
 pub use build::reduction::{Axes, Reduction, Running, keep_dims};

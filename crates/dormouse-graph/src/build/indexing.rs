@@ -208,6 +208,9 @@ impl Graph {
         if dtype == DType::Bool || !(dtype.is_float() || whole) {
             return self.mistake(format!("{}: the dtype does not hold these numbers", told()));
         }
+        if step == 0.0 || (end - start) * step < 0.0 {
+            return self.mistake(format!("{}: a step of that sign does not lead there", told()));
+        }
         // As many as a float counts one by one.
         if !count.is_finite() || count > 9e15 {
             return self.mistake(format!("{}: there is no last number", told()));
@@ -256,7 +259,7 @@ impl Graph {
 
 /// A number as a constant of a dtype; integers as they wrap.
 #[track_caller]
-fn number(graph: &Graph, x: f64, dtype: DType) -> Tensor {
+pub(super) fn number(graph: &Graph, x: f64, dtype: DType) -> Tensor {
     let value = match dtype {
         DType::F32 => Value::from(x as f32),
         DType::F64 => Value::from(x),

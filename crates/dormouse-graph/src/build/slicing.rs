@@ -5,6 +5,7 @@ use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToIncl
 use std::panic::Location;
 
 use dormouse_value::{Dim, Op, Part};
+pub use ndarray::NewAxis;
 use ndarray::{Dimension, SliceInfo, SliceInfoElem};
 use smallvec::SmallVec;
 
@@ -12,10 +13,6 @@ use super::array::{Array, Extents};
 use crate::graph::{Graph, Naming};
 use crate::node::Output;
 use crate::tensor::{Symbol, Tensor};
-
-/// In [`Slicing::at`], a new axis of extent 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewAxis;
 
 /// In [`Slicing::at`], all axes that no other part is about, whole: Python's `...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,6 +353,7 @@ struct Groups {
 }
 
 impl Groups {
+    #[track_caller]
     fn of(self, at: &'static Location<'static>, x: Tensor, axis: i32) -> Vec<Tensor> {
         let graph = x.graph();
         if self.count == 0 {
@@ -391,6 +389,7 @@ impl Groups {
 }
 
 /// x with its mirror image at the ends of its axes; `border` is 1 where its first and last elements have none.
+#[track_caller]
 fn mirrored(
     at: &'static Location<'static>,
     x: Tensor,
