@@ -161,6 +161,13 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         graph.linspace(0.0, 1.0, 11, DType::F32);
         graph.control_dependencies([train, maintain], || graph.no_op());
         graph.no_op();
+        x.nonzero();
+        x.boolean_mask(x.greater(0.0));
+        bias.unique();
+        x.dynamic_partition(labels.cast(DType::I32), 2);
+        x.reshape_to(b.shape_of());
+        graph.cond(loss.greater(0.0), || loss, || -loss);
+        graph.case([(loss.less(0.0), || -loss)], || loss);
         gradients(loss, [w, bias]);
         Gradients::of([loss, loss]).upstream([loss, loss]).with_respect_to([w]);
         Gradients::of(loss).stop_at(value).with_respect_to([w]);

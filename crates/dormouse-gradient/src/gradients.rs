@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use dormouse_graph::{Elementwise, Graph, Node, NodeId, NodeKind, Output, Symbol, Tensor, Variable, VariableId};
+use dormouse_graph::{
+    BranchId, BranchInfo, Elementwise, Graph, Node, NodeId, NodeKind, Output, Symbol, Tensor, Variable, VariableId,
+};
 use dormouse_value::Op;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
@@ -323,13 +325,20 @@ impl<'a> Pass<'a> {
                 continue;
             }
             let found = graph.gradient_of(id, || {
-                graph.name_scope(&format!("{}_grad", node.name), || {
+                let build = || {
                     let mut dy: SmallVec<[Option<Tensor>; 2]> = smallvec![None; node.facts.len()];
                     for part in parts {
                         dy[part.port as usize] = sums.get_mut(&part).and_then(|p| sum(graph, p));
                     }
-                    differentiate(graph, id, node, &wanted, &dy)
-                })
+                    let found = differentiate(graph, id, node, &wanted, &dy);
+                    let carried = node.operands.iter().zip(&wanted).map(|(o, wanted)| *wanted && self.carries(*o));
+                    let found = found.into_iter().zip(carried);
+                    let found = found.enumerate().map(|(i, (g, carried))| {
+                        if carried { g.map(|g| self.out_of_branches(graph, node, i, g)) } else { g }
+                    });
+                    found.collect::<SmallVec<[Option<Tensor>; 3]>>()
+                };
+                graph.name_scope(&format!("{}_grad", node.name), || graph.within_branch(node.branch, build))
             });
             let mut blocks = false;
             for ((operand, gradient), wanted) in node.operands.iter().zip(found).zip(wanted).rev() {
@@ -345,6 +354,36 @@ impl<'a> Pass<'a> {
             }
         }
         sums
+    }
+
+    /// A gradient on its way from a node to one of its operands, where that is outside of branches that the node is in:
+    /// what it is in runs that take these, and else zeros. So nothing of a side that is not taken is computed.
+    fn out_of_branches(&self, graph: &'static Graph, node: &Node, operand: usize, gradient: Tensor) -> Tensor {
+        let x = node.operands[operand];
+        let target = self.nodes.get(x.node.index()).and_then(|n| n.branch);
+        let chosen = |predicate: Tensor, side: bool, gradient: Tensor| {
+            let zeros = graph.output(x).zeros_like();
+            if side {
+                graph.cond(predicate, || gradient, || zeros)
+            } else {
+                graph.cond(predicate, || zeros, || gradient)
+            }
+        };
+        let mut gradient = gradient;
+        if node.kind == NodeKind::Choice {
+            let predicate = node.operands[0];
+            let side = operand <= (node.operands.len() - 1) / 2;
+            // A side may give a tensor from outside as it is.
+            let inside = branches(graph, target).any(|(_, b)| b.predicate == predicate && b.side == side);
+            return if inside { gradient } else { chosen(graph.output(predicate), side, gradient) };
+        }
+        for (branch, info) in branches(graph, node.branch) {
+            if branches(graph, target).any(|(outer, _)| outer == branch) {
+                break;
+            }
+            gradient = graph.within_branch(info.parent, || chosen(graph.output(info.predicate), info.side, gradient));
+        }
+        gradient
     }
 
     fn carries(&self, output: Output) -> bool {
@@ -422,6 +461,12 @@ fn fitting(graph: &Graph, y: Tensor, dy: Tensor) -> Tensor {
     }
 }
 
+/// A branch and those that it is in, innermost first.
+fn branches(graph: &Graph, branch: Option<BranchId>) -> impl Iterator<Item = (BranchId, BranchInfo)> + '_ {
+    let info = |branch: BranchId| graph.branch(branch).map(|info| (branch, info));
+    std::iter::successors(branch.and_then(info), move |(_, b)| b.parent.and_then(info))
+}
+
 /// The sum of what reached one tensor, oldest reader first; keeps it as the one entry.
 fn sum(graph: &Graph, parts: &mut Vec<Tensor>) -> Option<Tensor> {
     if parts.len() > 1 {
@@ -449,6 +494,13 @@ fn differentiate(
             found
         }
         NodeKind::PlaceholderWithDefault => smallvec![dy[0]],
+        NodeKind::Dynamic(op) => {
+            let mut found = rules::dynamic(op, &Site::new(graph, id, node, wanted, dy));
+            found.resize(node.operands.len(), None);
+            found
+        }
+        // Each side gets what reaches the choice; on the way out of its branch it is chosen again.
+        NodeKind::Choice => std::iter::once(None).chain(dy.iter().copied()).chain(dy.iter().copied()).collect(),
         NodeKind::Placeholder
         | NodeKind::Constant(_)
         | NodeKind::Variable(_)

@@ -8,7 +8,7 @@ mod nn;
 mod reduction;
 
 use dormouse_graph::{Elementwise, Graph, Node, NodeId, Output, Tensor};
-use dormouse_value::{Op, ScatterOp, UnaryOp};
+use dormouse_value::{DynamicOp, Op, ScatterOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 
 /// One gradient an operand; missing ones at the end are `None`.
@@ -118,5 +118,23 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
             apply(op, &[s.x[0].zeros_like(), s.x[1], dy])
         }),
         Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, s),
+    }
+}
+
+/// The gradients of the operands of a node whose shape depends on numbers.
+pub(crate) fn dynamic(op: &DynamicOp, s: &Site<'_>) -> Found {
+    let one = |f: &dyn Fn(Tensor) -> Tensor| -> Found { smallvec![s.dy[0].and_then(|dy| s.of(0, || f(dy)))] };
+    let apply = |op: DynamicOp, operands: &[Tensor]| s.graph.apply_dynamic(op, operands);
+    match op {
+        DynamicOp::NonZero | DynamicOp::Unique { .. } | DynamicOp::Range => Found::new(),
+        DynamicOp::Reshape => one(&|dy| s.graph.apply(Op::ReshapeLike, &[dy, s.x[0]])),
+        DynamicOp::BroadcastTo => one(&|dy| s.graph.apply(Op::SumLike, &[dy, s.x[0]])),
+        DynamicOp::Tile => one(&|dy| apply(DynamicOp::TileGrad, &[dy, s.x[1]])),
+        DynamicOp::TileGrad => one(&|g| apply(DynamicOp::Tile, &[g, s.x[1]])),
+        DynamicOp::Slice => one(&|dy| apply(DynamicOp::SliceGrad, &[dy, s.x[0], s.x[1]])),
+        DynamicOp::SliceGrad => one(&|g| {
+            let size = s.graph.apply(Op::ShapeOf { output: s.x[2].dtype() }, &[s.x[0]]);
+            apply(DynamicOp::Slice, &[g, s.x[2], size])
+        }),
     }
 }

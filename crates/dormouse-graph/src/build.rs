@@ -3,6 +3,8 @@
 pub(crate) mod array;
 pub(crate) mod blocks;
 pub(crate) mod contraction;
+pub(crate) mod control;
+pub(crate) mod dynamic;
 pub(crate) mod elementwise;
 pub(crate) mod functions;
 pub(crate) mod indexing;

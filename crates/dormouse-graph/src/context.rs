@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::node::{GraphId, NodeId};
+use crate::node::{BranchId, GraphId, NodeId};
 
 /// Whether `get_variable` makes variables, finds them, or does either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) control: Vec<SmallVec<[NodeId; 2]>>,
     pub(crate) origins: Vec<&'static Location<'static>>,
     pub(crate) gradient_of: Vec<NodeId>,
+    /// The branches that are being built; `None` is outside of all.
+    pub(crate) branches: Vec<Option<BranchId>>,
 }
 
 impl Context {
@@ -53,6 +55,10 @@ impl Context {
 
     pub(crate) fn control(&self) -> &[NodeId] {
         self.control.last().map_or(&[], |c| c)
+    }
+
+    pub(crate) fn branch(&self) -> Option<BranchId> {
+        self.branches.last().copied().flatten()
     }
 
     /// The line to charge for what `caller` builds: the outermost `located`'s, else the caller's; a caller inside the
@@ -100,7 +106,11 @@ pub(crate) fn within<R>(
             with(self.0, self.1);
             CONTEXTS.with_borrow_mut(|contexts| {
                 contexts.retain(|(_, c)| {
-                    !(c.scopes.is_empty() && c.control.is_empty() && c.origins.is_empty() && c.gradient_of.is_empty())
+                    !(c.scopes.is_empty()
+                        && c.control.is_empty()
+                        && c.origins.is_empty()
+                        && c.gradient_of.is_empty()
+                        && c.branches.is_empty())
                 });
             });
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use dormouse_value::Op;
+use dormouse_value::{DType, Op};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::build::control::chosen;
 use crate::graph::parse_output_name;
-use crate::infer::infer;
-use crate::node::{Fact, GraphId, Node, NodeId, NodeKind, Output, VariableId, VariableInfo, Write};
+use crate::infer::{infer, infer_dynamic};
+use crate::node::{BranchInfo, Fact, GraphId, Node, NodeId, NodeKind, Output, VariableId, VariableInfo, Write};
 use crate::tensor::Member;
 
 /// The contents of a graph at one moment, in insertion order, which is a topological order.
@@ -18,6 +19,7 @@ pub struct Frozen {
     nodes: Vec<Arc<Node>>,
     variables: Vec<VariableInfo>,
     collections: BTreeMap<String, Vec<Member>>,
+    branches: Vec<BranchInfo>,
     seed: Option<i64>,
     unseeded: i64,
     index: OnceLock<FxHashMap<Arc<str>, NodeId>>,
@@ -34,7 +36,18 @@ impl Frozen {
         seeds: (Option<i64>, i64),
     ) -> Self {
         let (seed, unseeded) = seeds;
-        Frozen { id, nodes, variables, collections, seed, unseeded, index: OnceLock::new() }
+        Frozen { id, nodes, variables, collections, branches: Vec::new(), seed, unseeded, index: OnceLock::new() }
+    }
+
+    /// The same, with the branches that its nodes are in.
+    #[must_use]
+    pub fn with_branches(self, branches: Vec<BranchInfo>) -> Self {
+        Frozen { branches, ..self }
+    }
+
+    /// The branches of its choices.
+    pub fn branches(&self) -> &[BranchInfo] {
+        &self.branches
     }
 
     /// The graph it was.
@@ -117,6 +130,12 @@ impl Frozen {
             if node.control.iter().any(|c| c.index() >= i) || node.gradient_of.is_some_and(|g| g.index() >= i) {
                 return Err(told("a control input is not older than it".to_owned()));
             }
+            if let Some(branch) = node.branch {
+                let info = self.branches.get(branch.index()).ok_or_else(|| told("it is in no branch".to_owned()))?;
+                if info.predicate.node.index() >= i {
+                    return Err(told("its branch's predicate is not older than it".to_owned()));
+                }
+            }
             let mut facts = smallvec::SmallVec::<[Fact; 4]>::new();
             for operand in &node.operands {
                 if operand.node.index() >= i {
@@ -126,6 +145,12 @@ impl Frozen {
                 facts.push(fact.clone());
             }
             self.verify_kind(node, &facts).map_err(told)?;
+        }
+        for (i, info) in self.branches.iter().enumerate() {
+            let predicate = self.fact(info.predicate).is_some_and(|fact| fact.dtype == DType::Bool);
+            if !predicate || info.parent.is_some_and(|parent| parent.index() >= i) {
+                return Err(format!("branch {i}: its predicate or its parent is not what it should be"));
+            }
         }
         for (i, info) in self.variables.iter().enumerate() {
             let id = VariableId(i as u32);
@@ -209,6 +234,8 @@ impl Frozen {
                 ([like], [fact]) if fact.dtype.is_float() && fact.shape == like.shape => Ok(()),
                 _ => Err("its shape is not known".to_owned()),
             },
+            NodeKind::Dynamic(op) => gives(&infer_dynamic(op, operands)?),
+            NodeKind::Choice => gives(&chosen(operands)?),
             NodeKind::Group => count(0).and_then(|()| gives(&[])),
             NodeKind::Mistake => Err("it could not be built".to_owned()),
         }

@@ -16,7 +16,9 @@ use crate::frozen::Frozen;
 use crate::infer::infer;
 use crate::mistake::{Mistake, Mistakes};
 use crate::names::{self, Names};
-use crate::node::{Fact, GraphId, Node, NodeId, NodeKind, Output, Source, VariableId, VariableInfo};
+use crate::node::{
+    BranchId, BranchInfo, Fact, GraphId, Node, NodeId, NodeKind, Output, Source, VariableId, VariableInfo,
+};
 use crate::tensor::{Member, Operation, Targets, Tensor, Variable};
 
 /// The node of a handle into a graph that had been dropped.
@@ -49,6 +51,7 @@ pub(crate) struct State {
     pub(crate) variables: Vec<VariableInfo>,
     pub(crate) shared_variables: BTreeMap<String, VariableId>,
     pub(crate) collections: BTreeMap<String, Vec<Member>>,
+    pub(crate) branches: Vec<BranchInfo>,
     mistakes: Vec<Mistake>,
     pub(crate) seed: Option<i64>,
     pub(crate) unseeded: i64,
@@ -122,16 +125,16 @@ impl Graph {
         self.try_push(at, naming, draft, None)
     }
 
-    fn try_push(
+    pub(crate) fn try_push(
         &self,
         caller: &'static Location<'static>,
         naming: Naming<'_>,
         draft: Draft,
         mistake: Option<String>,
     ) -> NodeId {
-        let (at, scope, control, gradient_of) = context::with(self.id, |c| {
+        let (at, scope, control, gradient_of, branch) = context::with(self.id, |c| {
             let control: SmallVec<[NodeId; 2]> = c.control().iter().copied().collect();
-            (c.charge(caller), c.names().to_owned(), control, c.gradient_of.last().copied())
+            (c.charge(caller), c.names().to_owned(), control, c.gradient_of.last().copied(), c.branch())
         });
         self.with(|s| {
             let name = match naming {
@@ -149,7 +152,8 @@ impl Graph {
             }
             let (kind, operands) =
                 if poisoned { (NodeKind::Mistake, SmallVec::new()) } else { (draft.kind, draft.operands) };
-            let node = Node { kind, name: name.into(), operands, control, facts: draft.facts, source, gradient_of };
+            let node =
+                Node { kind, name: name.into(), operands, control, facts: draft.facts, source, gradient_of, branch };
             s.append(node, poisoned)
         })
         .unwrap_or(DEAD)
@@ -432,6 +436,25 @@ impl Graph {
         context::within(self.id, |c| c.gradient_of.push(node), |c| c.gradient_of.truncate(c.gradient_of.len() - 1), f)
     }
 
+    /// A branch for what the predicate being `side` chooses.
+    pub(crate) fn new_branch(&self, predicate: Output, side: bool) -> Option<BranchId> {
+        let parent = context::with(self.id, |c| c.branch());
+        self.with(|s| {
+            s.branches.push(BranchInfo { predicate, side, parent });
+            BranchId((s.branches.len() - 1) as u32)
+        })
+    }
+
+    /// A branch of this graph.
+    pub fn branch(&self, id: BranchId) -> Option<BranchInfo> {
+        self.with(|s| s.branches.get(id.index()).copied()).flatten()
+    }
+
+    /// Nodes made inside belong to a branch, or to none: for what is added to a graph later, as gradients are.
+    pub fn within_branch<R>(&self, branch: Option<BranchId>, f: impl FnOnce() -> R) -> R {
+        context::within(self.id, |c| c.branches.push(branch), |c| c.branches.truncate(c.branches.len() - 1), f)
+    }
+
     // ------------------------------------------------------------------------------------------------ look-up
 
     /// A node, shared. `None` when there is none of this number, or the graph has been dropped.
@@ -531,7 +554,9 @@ impl Graph {
         self.check()?;
         self.with(|s| {
             s.frozen = s.nodes.len();
-            Frozen::new(self.id, s.nodes.clone(), s.variables.clone(), s.collections.clone(), (s.seed, s.unseeded))
+            let seeds = (s.seed, s.unseeded);
+            Frozen::new(self.id, s.nodes.clone(), s.variables.clone(), s.collections.clone(), seeds)
+                .with_branches(s.branches.clone())
         })
         .ok_or_else(|| Mistakes(vec![self.dropped()]))
     }
@@ -553,6 +578,7 @@ impl Graph {
             s.frozen = s.nodes.len();
             s.variables = frozen.variables().to_vec();
             s.collections = frozen.collections().clone();
+            s.branches = frozen.branches().to_vec();
             s.seed = frozen.seed();
             s.unseeded = frozen.unseeded();
             for (i, info) in s.variables.iter().enumerate() {

@@ -2,6 +2,7 @@
 //! with the rules of each family in a file of its own.
 
 mod array;
+mod dynamic;
 mod elementwise;
 mod nn;
 mod part;
@@ -11,6 +12,8 @@ use dormouse_value::{Dim, Op, Shape, element_count};
 use smallvec::{SmallVec, smallvec};
 
 use crate::node::Fact;
+
+pub use dynamic::infer_dynamic;
 
 /// What a rule gives: facts, or what is wrong with the operands.
 type Facts = Result<SmallVec<[Fact; 1]>, String>;

@@ -36,6 +36,8 @@ mod variable;
 pub use build::array::{Array, Extents, OneHot};
 pub use build::blocks::Blocks;
 pub use build::contraction::{Contraction, Summed};
+pub use build::control::Branch;
+pub use build::dynamic::Dynamic;
 pub use build::elementwise::Elementwise;
 pub use build::functions::Functions;
 pub use build::indexing::Indexing;
@@ -48,9 +50,11 @@ pub use build::slicing::{NewAxis, Parts, Rest, Slicing, StridedSlice, by};
 pub use context::Reuse;
 pub use frozen::Frozen;
 pub use graph::{Graph, OwnedGraph};
-pub use infer::infer;
+pub use infer::{infer, infer_dynamic};
 pub use initializer::{Fill, GlorotUniform, Initializer, Ones, Zeros};
 pub use mistake::{Mistake, Mistakes};
-pub use node::{Fact, GraphId, Node, NodeId, NodeKind, Output, Seeds, Source, VariableId, VariableInfo, Write};
+pub use node::{
+    BranchId, BranchInfo, Fact, GraphId, Node, NodeId, NodeKind, Output, Seeds, Source, VariableId, VariableInfo, Write,
+};
 pub use tensor::{Member, Operand, Operation, OperationId, Symbol, Targets, Tensor, TensorId, Variable};
 pub use variable::Initial;

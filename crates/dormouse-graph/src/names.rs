@@ -1,6 +1,8 @@
 //! Names: TensorFlow's rule of making them unique, the name that each operation's nodes get, and what mistakes call it.
 
-use dormouse_value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, UnaryOp};
+use dormouse_value::{
+    BinaryOp, CompareOp, CumulativeOp, DynamicOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, UnaryOp,
+};
 use rustc_hash::FxHashMap;
 
 /// The names in use, ignoring case, each with the number of times it was asked for.
@@ -339,6 +341,36 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::ScatterNd { op: ScatterOp::Add, .. } => "scatter_nd_add",
         Op::ScatterNd { op: ScatterOp::Sub, .. } => "scatter_nd_sub",
         Op::Iota { .. } => "iota",
+    }
+}
+
+/// The name that a node of this operation gets.
+pub(crate) fn of_dynamic(op: &DynamicOp) -> &'static str {
+    match op {
+        DynamicOp::NonZero => "Where",
+        DynamicOp::Unique { .. } => "UniqueWithCounts",
+        DynamicOp::Reshape => "Reshape",
+        DynamicOp::BroadcastTo => "BroadcastTo",
+        DynamicOp::Tile => "Tile",
+        DynamicOp::TileGrad => "TileGrad",
+        DynamicOp::Slice => "Slice",
+        DynamicOp::SliceGrad => "SliceGrad",
+        DynamicOp::Range => "range",
+    }
+}
+
+/// What mistakes call it.
+pub(crate) fn called_dynamic(op: &DynamicOp) -> &'static str {
+    match op {
+        DynamicOp::NonZero => "nonzero",
+        DynamicOp::Unique { .. } => "unique",
+        DynamicOp::Reshape => "reshape_to",
+        DynamicOp::BroadcastTo => "broadcast_to_shape",
+        DynamicOp::Tile => "tile_by",
+        DynamicOp::TileGrad => "tile_grad",
+        DynamicOp::Slice => "slice_at",
+        DynamicOp::SliceGrad => "slice_grad",
+        DynamicOp::Range => "range_of",
     }
 }
 

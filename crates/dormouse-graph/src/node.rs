@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dormouse_value::{DType, Distribution, Op, ScatterOp, Shape, Value};
+use dormouse_value::{DType, Distribution, DynamicOp, Op, ScatterOp, Shape, Value};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -55,6 +55,28 @@ impl Fact {
     pub fn new(dtype: DType, shape: impl Into<Shape>) -> Self {
         Fact { dtype, shape: shape.into() }
     }
+}
+
+/// The number of a branch in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BranchId(pub u32);
+
+impl BranchId {
+    /// The number as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One side of a choice: what is built in it is for runs in which the predicate is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BranchInfo {
+    /// A boolean scalar.
+    pub predicate: Output,
+    /// What it has to be.
+    pub side: bool,
+    /// The branch that this one is in.
+    pub parent: Option<BranchId>,
 }
 
 /// How a write changes its variable.
@@ -110,6 +132,10 @@ pub enum NodeKind {
         /// Where the generator starts.
         seeds: Seeds,
     },
+    /// An operation whose results' shapes depend on numbers.
+    Dynamic(DynamicOp),
+    /// (predicate, then₀, …, otherwise₀, …): the tensors of one side; only that side's are computed.
+    Choice,
     /// Nothing but its control inputs; gives no tensor.
     Group,
     /// Stands where a node could not be built; every session refuses it.
@@ -157,6 +183,8 @@ pub struct Node {
     pub source: Source,
     /// The forward node that it is part of the gradient of.
     pub gradient_of: Option<NodeId>,
+    /// The branch that it was built in.
+    pub branch: Option<BranchId>,
 }
 
 /// A variable's entry in its graph.

@@ -172,7 +172,9 @@ impl Graph {
                     let node = &s.nodes[id.index()];
                     let copied = match node.kind {
                         NodeKind::Variable(_) => true,
-                        NodeKind::Op(_) => node.operands.iter().any(|o| seen[&o.node]),
+                        NodeKind::Op(_) | NodeKind::Dynamic(_) | NodeKind::Choice => {
+                            node.operands.iter().any(|o| seen[&o.node])
+                        }
                         NodeKind::Placeholder
                         | NodeKind::PlaceholderWithDefault
                         | NodeKind::Constant(_)
@@ -240,6 +242,8 @@ impl Graph {
             | NodeKind::Initialized(_)
             | NodeKind::Assign { .. }
             | NodeKind::Random { .. }
+            | NodeKind::Dynamic(_)
+            | NodeKind::Choice
             | NodeKind::Group
             | NodeKind::Mistake => None,
         }

@@ -48,6 +48,11 @@ impl<'a> Records<'a> {
         Ok(record)
     }
 
+    /// Whether everything has been read.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.read == self.bytes.len()
+    }
+
     /// Checks that everything has been read.
     pub(crate) fn finish(self) -> Result<(), String> {
         match self.bytes.len() - self.read {

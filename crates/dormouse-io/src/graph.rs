@@ -11,10 +11,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use dormouse_graph::{
-    Fact, Frozen, Graph, GraphId, Member, Node, NodeId, NodeKind, Output, OwnedGraph, Seeds, Source, VariableId,
-    VariableInfo, Write, infer,
+    BranchId, BranchInfo, Fact, Frozen, Graph, GraphId, Member, Node, NodeId, NodeKind, Output, OwnedGraph, Seeds,
+    Source, VariableId, VariableInfo, Write, infer,
 };
-use dormouse_value::{Distribution, Op, Value, element_count};
+use dormouse_value::{Distribution, DynamicOp, Op, Value, element_count};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -118,6 +118,14 @@ struct NodeRecord {
     gradient_of: Option<NodeId>,
 }
 
+/// What stands at the end where a graph has choices: its branches, and the nodes in them.
+#[derive(Serialize, Deserialize)]
+struct BranchesRecord {
+    branches: Vec<BranchInfo>,
+    /// Nodes one after the other: the first, how many, and their branch.
+    nodes: Vec<(u32, u32, BranchId)>,
+}
+
 /// Append only, as operations are.
 #[derive(Serialize, Deserialize)]
 enum KindRecord {
@@ -131,6 +139,8 @@ enum KindRecord {
     Assign { variable: VariableId, write: Write },
     Random { distribution: Distribution, seeds: Seeds },
     Group,
+    Dynamic(DynamicOp),
+    Choice,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -178,10 +188,25 @@ pub(crate) fn push(graph: &Frozen, container: &mut Container<'_>) -> std::result
     for collection in graph.collections() {
         write(&collection, &mut bytes).map_err(Kind::Unwritable)?;
     }
+    if !graph.branches().is_empty() {
+        write(&branches_record(graph), &mut bytes).map_err(Kind::Unwritable)?;
+    }
     container.push(Tag::GRAPH, vec![Cow::Owned(bytes)]);
     let constants = pieces(&constants).into_iter().map(|p| Cow::Owned(p.into_owned())).collect();
     container.push(Tag::CONSTANTS, constants);
     Ok(())
+}
+
+fn branches_record(graph: &Frozen) -> BranchesRecord {
+    let mut nodes: Vec<(u32, u32, BranchId)> = Vec::new();
+    for (i, node) in (0_u32..).zip(graph.nodes()) {
+        match (node.branch, nodes.last_mut()) {
+            (Some(branch), Some((first, count, last))) if *last == branch && *first + *count == i => *count += 1,
+            (Some(branch), _) => nodes.push((i, 1, branch)),
+            (None, _) => {}
+        }
+    }
+    BranchesRecord { branches: graph.branches().to_vec(), nodes }
 }
 
 fn node_record(node: &Node, file: u32, constants: &mut Vec<Value>) -> std::result::Result<NodeRecord, String> {
@@ -201,6 +226,8 @@ fn node_record(node: &Node, file: u32, constants: &mut Vec<Value>) -> std::resul
         NodeKind::Initialized(id) => KindRecord::Initialized(*id),
         NodeKind::Assign { variable, write } => KindRecord::Assign { variable: *variable, write: *write },
         NodeKind::Random { distribution, seeds } => KindRecord::Random { distribution: *distribution, seeds: *seeds },
+        NodeKind::Dynamic(op) => KindRecord::Dynamic(op.clone()),
+        NodeKind::Choice => KindRecord::Choice,
         NodeKind::Group => KindRecord::Group,
         NodeKind::Mistake => return Err("could not be built".to_owned()),
     };
@@ -255,9 +282,23 @@ impl Reader<'_> {
             }
             collections.insert(name, members);
         }
+        let mut branches = Vec::new();
+        if !records.is_finished() {
+            let record: BranchesRecord = records.next().map_err(|e| damaged(format!("branches: {e}")))?;
+            branches = record.branches;
+            let mut end = 0;
+            for (first, count, branch) in record.nodes {
+                let last = first.checked_add(count).filter(|last| *last as usize <= self.nodes.len() && first >= end);
+                end = last.ok_or_else(|| damaged("branches: the nodes in them are not in order".to_owned()))?;
+                for node in &mut self.nodes[first as usize..end as usize] {
+                    Arc::make_mut(node).branch = Some(branch);
+                }
+            }
+        }
         records.finish().map_err(damaged)?;
         self.arrays.finish().map_err(Kind::damaged("constants"))?;
-        Ok(Frozen::new(scratch(), self.nodes, variables, collections, (head.seed, head.unseeded)))
+        let seeds = (head.seed, head.unseeded);
+        Ok(Frozen::new(scratch(), self.nodes, variables, collections, seeds).with_branches(branches))
     }
 
     fn node(&mut self, record: NodeRecord, files: &[Arc<str>]) -> std::result::Result<Node, String> {
@@ -280,6 +321,8 @@ impl Reader<'_> {
             KindRecord::Assign { variable, write } => NodeKind::Assign { variable, write },
             KindRecord::Random { distribution, seeds } => NodeKind::Random { distribution, seeds },
             KindRecord::Group => NodeKind::Group,
+            KindRecord::Dynamic(op) => NodeKind::Dynamic(op),
+            KindRecord::Choice => NodeKind::Choice,
         };
         let file = files.get(file as usize).ok_or_else(|| format!("there is no source file {file}"))?;
         Ok(Node {
@@ -290,6 +333,7 @@ impl Reader<'_> {
             facts,
             source: Source { file: Arc::clone(file), line },
             gradient_of,
+            branch: None,
         })
     }
 

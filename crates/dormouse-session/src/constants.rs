@@ -68,12 +68,15 @@ impl Session {
                 | NodeKind::PlaceholderWithDefault
                 | NodeKind::Constant(_)
                 | NodeKind::Random { .. }
+                | NodeKind::Dynamic(_)
+                | NodeKind::Choice
                 | NodeKind::Group
                 | NodeKind::Mistake => node.kind.clone(),
             };
             let control = node.control.iter().filter_map(|c| moved(*c)).collect();
             let gradient_of = node.gradient_of.and_then(moved);
-            let node = Node { kind, operands, control, gradient_of, ..node.as_ref().clone() };
+            // Branches are for what is built onto a graph, and this one only answers.
+            let node = Node { kind, operands, control, gradient_of, branch: None, ..node.as_ref().clone() };
             places[i] = Some(NodeId(nodes.len() as u32));
             nodes.push(Arc::new(node));
         }

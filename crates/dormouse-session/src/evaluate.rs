@@ -1,9 +1,22 @@
 //! Evaluating one kernel on its own, on the calling thread: how constants are folded.
 
-use dormouse_kernels::{Args, Kernel, KernelError, Spec};
+use dormouse_kernels::{Args, Kernel, KernelError, Spec, compile};
 use dormouse_value::Value;
 
 use crate::buffer::Buffer;
+use crate::program::{Action, Instruction, Program};
+
+/// The results of an instruction whose operands are constants; none where it is no mathematics, or fails: what fails here
+/// fails in the run too, which says where.
+pub(crate) fn of_constants(program: &Program, instruction: &Instruction) -> Option<Vec<Value>> {
+    let Action::Op(op) = &instruction.action else { return None };
+    let specs =
+        |values: &[crate::program::ValueId]| values.iter().map(|v| program.spec(*v).clone()).collect::<Vec<_>>();
+    let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));
+    let bytes = |o: &crate::program::ValueId| program.constant(*o).and_then(Value::as_bytes).unwrap_or(&[]);
+    let operands: Vec<&[u8]> = instruction.operands.iter().map(bytes).collect();
+    compile(op, &inputs, &outputs).and_then(|kernel| evaluate(&kernel, &operands, &outputs)).ok()
+}
 
 /// The results of a kernel for operands given as bytes; a shape-only operand may be empty.
 ///

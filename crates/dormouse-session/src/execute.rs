@@ -43,7 +43,21 @@ pub(crate) fn execute(
     feeds: &[*const u8],
     arena: &Buffer,
 ) -> Result<Values> {
-    let visit = around.store.enter(&plan.writes);
+    let mut visit = around.store.enter(&plan.writes);
+    execute_within(around, &mut visit, plan, feeds, arena)
+}
+
+/// As [`execute`], of a run that has entered the store.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) fn execute_within(
+    around: Surroundings<'_>,
+    visit: &mut Visit<'_>,
+    plan: &Arc<Plan>,
+    feeds: &[*const u8],
+    arena: &Buffer,
+) -> Result<Values> {
     if let Some(variable) = plan.reads.iter().find(|v| visit.table()[v.index()].is_none()) {
         let name = around.graph.variable_name(*variable).unwrap_or("?").to_owned();
         return Err(Kind::Uninitialized { name }.into());
@@ -59,21 +73,11 @@ pub(crate) fn execute(
     let nexts = std::mem::take(&mut *frame.nexts());
     let mut run = Run { around, plan, feeds, arena, visit, frame, nexts, results: SmallVec::new() };
     let outcome = run.all();
-    let Run { visit, frame, mut nexts, results, .. } = run;
-    drop(visit);
+    let Run { frame, mut nexts, results, .. } = run;
     nexts.fill(None);
     *frame.nexts() = nexts;
     if outcome.is_err() {
-        // Unless another run has drawn since.
-        for (i, (counter, blocks)) in plan.draws.iter().enumerate() {
-            let mut first = [0; COUNTER_BYTES];
-            let from = arena.as_ptr().wrapping_add(plan.counters + i * COUNTER_BYTES);
-            // SAFETY: as above; no step writes this place.
-            unsafe { first.as_mut_ptr().copy_from_nonoverlapping(from, COUNTER_BYTES) };
-            let first = u128::from_le_bytes(first) as u64;
-            let end = first.wrapping_add(*blocks);
-            let _ = counter.compare_exchange(end, first, Ordering::Relaxed, Ordering::Relaxed);
-        }
+        (0..plan.draws.len()).for_each(|i| give_back(plan, i, first_drawn(plan, i, arena)));
     }
     let mut frames = plan.frames.lock().unwrap_or_else(PoisonError::into_inner);
     if frames.len() < FRAMES {
@@ -83,19 +87,35 @@ pub(crate) fn execute(
     outcome.map(|()| results.into_iter().map(Output::into_value).collect())
 }
 
-struct Run<'a> {
+/// Where a run of a plan in this arena has drawn from.
+pub(crate) fn first_drawn(plan: &Plan, draw: usize, arena: &Buffer) -> u64 {
+    let mut first = [0; COUNTER_BYTES];
+    let from = arena.as_ptr().wrapping_add(plan.counters + draw * COUNTER_BYTES);
+    // SAFETY: the plan has set this place of its arena aside for the counter, and no step writes it.
+    unsafe { first.as_mut_ptr().copy_from_nonoverlapping(from, COUNTER_BYTES) };
+    u128::from_le_bytes(first) as u64
+}
+
+/// Gives numbers back that were drawn, unless another run has drawn since.
+pub(crate) fn give_back(plan: &Plan, draw: usize, first: u64) {
+    let (counter, blocks) = &plan.draws[draw];
+    let end = first.wrapping_add(*blocks);
+    let _ = counter.compare_exchange(end, first, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+struct Run<'a, 'v> {
     around: Surroundings<'a>,
     plan: &'a Arc<Plan>,
     feeds: &'a [*const u8],
     arena: &'a Buffer,
-    visit: Visit<'a>,
+    visit: &'a mut Visit<'v>,
     frame: Arc<Frame>,
     /// The frame's, while the run lasts.
     nexts: Vec<Option<Arc<Buffer>>>,
     results: SmallVec<[Output; 4]>,
 }
 
-impl Run<'_> {
+impl Run<'_, '_> {
     fn all(&mut self) -> Result<()> {
         let plan = self.plan;
         self.results = plan.results.iter().map(|r| Output::new(&r.spec)).collect::<Result<_>>()?;

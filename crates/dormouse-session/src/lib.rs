@@ -10,7 +10,8 @@
 //! # Ok::<(), dormouse_session::Error>(())
 //! ```
 //!
-//! `fetch` and `feed` take the question apart; `lower` prunes the graph to a `program` with every shape known; `passes`
+//! `fetch` and `feed` take the question apart; `prune` finds what it needs of the graph, and `lower` makes a `program` of
+//! it with every shape known, in `stage`s where a shape depends on numbers (`dynamic`); `passes`
 //! make it a better one; `plan` compiles its kernels, gives every value a place (`placing`, `memory`) and says what waits for what
 //! (`schedule`); `execute` runs it over the `store`, which holds the variables, on the calling thread or with the help
 //! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text.
@@ -22,6 +23,7 @@
 
 mod buffer;
 mod constants;
+mod dynamic;
 mod error;
 mod evaluate;
 mod execute;
@@ -36,9 +38,11 @@ mod passes;
 mod placing;
 mod plan;
 mod program;
+mod prune;
 mod schedule;
 mod session;
 mod snapshot;
+mod stage;
 mod store;
 mod team;
 

@@ -1,16 +1,18 @@
 //! Lowering: from a graph and a request to a program. Prunes to what the request needs, gives every read its version
 //! of the variable, and makes shapes concrete.
 
-use std::rc::Rc;
-
 use dormouse_graph::{Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, infer};
 use dormouse_kernels::Spec;
-use dormouse_value::{BinaryOp, Op, ScatterOp, Shape, element_count};
+use dormouse_value::{BinaryOp, DynamicOp, Op, ScatterOp, Shape, Value, element_count};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use crate::dynamic::{Settled, settle};
 use crate::error::{Error, Kind, Place, Result};
+use crate::evaluate::of_constants;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
+use crate::prune::{Choices, closure, prune, versions};
+use crate::stage::{Need, Next, Outcome, Progress, is_between, is_source};
 
 /// What a plan is made for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -21,6 +23,8 @@ pub(crate) struct Request {
     pub(crate) targets: SmallVec<[NodeId; 4]>,
     /// Tensors fed, with the feeds' specs.
     pub(crate) feeds: SmallVec<[(Output, Spec); 4]>,
+    /// What the stages before came to.
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
 pub(crate) fn place(graph: &Frozen, node: NodeId) -> Place {
@@ -37,169 +41,157 @@ pub(crate) fn variable_spec(graph: &Frozen, variable: VariableId) -> Spec {
     Spec { dtype: fact.dtype, dims: fact.shape.to_dims().unwrap_or_default() }
 }
 
-/// The program of a request. `generators` gives the place of each random node's counter.
-pub(crate) fn lower(graph: &Frozen, request: &Request, generators: &FxHashMap<NodeId, usize>) -> Result<Program> {
-    let fed: FxHashMap<Output, u32> =
-        request.feeds.iter().enumerate().map(|(i, (output, _))| (*output, i as u32)).collect();
-    let needed = prune(graph, request, &fed);
-    let versions = versions(graph, &needed);
-    let mut lowering = Lowering {
-        graph,
-        program: Program::default(),
-        values: FxHashMap::default(),
-        variables: FxHashMap::default(),
-        current: FxHashMap::default(),
-        version_values: FxHashMap::default(),
+/// A program, and what comes after it where it is not the whole run.
+pub(crate) struct Lowered {
+    pub(crate) program: Program,
+    pub(crate) next: Option<Next>,
+}
+
+/// The program of a request for a run that is so far. `generators` gives the place of each random node's counter.
+pub(crate) fn lower(
+    graph: &Frozen,
+    request: &Request,
+    progress: &Progress,
+    generators: &FxHashMap<NodeId, usize>,
+) -> Result<Lowered> {
+    let feeds = request.feeds.iter().enumerate();
+    let fed: FxHashMap<Output, u32> = feeds.map(|(i, (output, _))| (*output, i as u32)).collect();
+    let wanted = || {
+        let fetched = request.fetches.iter().filter(|o| !fed.contains_key(o)).map(|o| o.node);
+        request.targets.iter().copied().chain(fetched)
     };
-    for (i, (output, spec)) in request.feeds.iter().enumerate() {
-        let value = lowering.program.add_value(spec.clone(), Origin::Feed(i as u32));
-        lowering.values.insert(*output, value);
-    }
-    for &id in &needed {
-        lowering.node(id, &versions, generators)?;
-    }
-    Ok(lowering.finish(request))
-}
-
-/// The nodes that a request needs, oldest first: back from its targets along operands and control inputs, where a fed
-/// tensor ends the way.
-fn prune(graph: &Frozen, request: &Request, fed: &FxHashMap<Output, u32>) -> Vec<NodeId> {
-    let mut needed = vec![false; graph.nodes().len()];
-    let mut stack: Vec<NodeId> = request.targets.to_vec();
-    stack.extend(request.fetches.iter().filter(|o| !fed.contains_key(o)).map(|o| o.node));
-    let mut found = Vec::new();
-    while let Some(id) = stack.pop() {
-        if std::mem::replace(&mut needed[id.index()], true) {
-            continue;
-        }
-        found.push(id);
-        if let Some(node) = graph.node(id) {
-            stack.extend(node.operands.iter().filter(|o| !fed.contains_key(o)).map(|o| o.node));
-            stack.extend(node.control.iter().copied());
-        }
-    }
-    found.sort_unstable();
-    found
-}
-
-/// Which version of its variable each read among the needed nodes sees, where it is not the one from before the run:
-/// the number of writes, in the order they were built, up to the last one that leads to the read.
-fn versions(graph: &Frozen, needed: &[NodeId]) -> FxHashMap<NodeId, u32> {
-    let kind = |id: NodeId| graph.node(id).map(|n| &n.kind);
-    let mut seen_by = FxHashMap::default();
-    let reads: Vec<NodeId> = needed
-        .iter()
-        .copied()
-        .filter(|id| matches!(kind(*id), Some(NodeKind::Read(_) | NodeKind::Initialized(_))))
-        .collect();
-    if reads.is_empty() {
-        return seen_by;
-    }
-    // Only what leads to a read matters.
-    let mut leads = FxHashSet::default();
-    let mut stack = reads;
-    let in_run: FxHashSet<NodeId> = needed.iter().copied().collect();
-    while let Some(id) = stack.pop() {
-        if in_run.contains(&id) && leads.insert(id) {
-            stack.extend(inputs(graph, id));
-        }
-    }
-    let mut counts = FxHashMap::<VariableId, u32>::default();
-    let mut initialized = FxHashMap::<VariableId, u32>::default();
-    let mut writes = FxHashMap::<NodeId, Rc<FxHashMap<VariableId, u32>>>::default();
-    for &id in needed {
-        let Some(node) = graph.node(id) else { continue };
-        let own = if let NodeKind::Assign { variable, .. } = node.kind {
-            let count = counts.entry(variable).or_insert(0);
-            *count += 1;
-            if graph.variables()[variable.index()].initializer == id {
-                initialized.insert(variable, *count);
-            }
-            Some((variable, *count))
+    let mut sides = FxHashMap::default();
+    loop {
+        let needed = prune(graph, wanted(), &fed, Choices::Known(&sides));
+        let mut lowering = Lowering::new(graph, request, progress, generators, &sides);
+        lowering.all(&needed)?;
+        if !lowering.decided.is_empty() {
+            let decided = lowering.decided;
+            sides.extend(decided);
+        } else if lowering.needs.is_empty() {
+            return Ok(Lowered { program: lowering.finish(request), next: None });
         } else {
-            None
-        };
-        if !leads.contains(&id) {
-            continue;
-        }
-        let mut seen: Option<Rc<FxHashMap<VariableId, u32>>> = None;
-        for input in inputs(graph, id) {
-            let Some(theirs) = writes.get(&input) else { continue };
-            match &mut seen {
-                None => seen = Some(Rc::clone(theirs)),
-                Some(ours) if Rc::ptr_eq(ours, theirs) => {}
-                Some(ours) => merge(Rc::make_mut(ours), theirs),
-            }
-        }
-        match node.kind {
-            NodeKind::Read(variable) => {
-                if let Some(version) = seen.as_ref().and_then(|s| s.get(&variable)) {
-                    seen_by.insert(id, *version);
-                }
-            }
-            NodeKind::Initialized(variable) => {
-                if let Some(version) = initialized.get(&variable) {
-                    seen_by.insert(id, *version);
-                }
-            }
-            NodeKind::Op(_)
-            | NodeKind::Placeholder
-            | NodeKind::PlaceholderWithDefault
-            | NodeKind::Constant(_)
-            | NodeKind::Variable(_)
-            | NodeKind::Assign { .. }
-            | NodeKind::Random { .. }
-            | NodeKind::Group
-            | NodeKind::Mistake => {}
-        }
-        if let Some((variable, version)) = own {
-            Rc::make_mut(seen.get_or_insert_default()).insert(variable, version);
-        }
-        if let Some(seen) = seen {
-            writes.insert(id, seen);
+            let needs = lowering.needs;
+            let all = prune(graph, wanted(), &fed, Choices::Any(&sides));
+            let first = needs.iter().map(|n| n.output).filter(|o| !fed.contains_key(o)).map(|o| o.node);
+            let inside = closure(graph, first, &needed, &fed, &sides);
+            let mut lowering = Lowering::new(graph, request, progress, generators, &sides);
+            lowering.all(&inside)?;
+            return Ok(lowering.finish_stage(request, needs, &inside, &all));
         }
     }
-    seen_by
-}
-
-#[allow(clippy::iter_over_hash_type, reason = "the larger of two numbers does not depend on the order")]
-fn merge(into: &mut FxHashMap<VariableId, u32>, from: &FxHashMap<VariableId, u32>) {
-    for (&variable, &version) in from {
-        let entry = into.entry(variable).or_insert(0);
-        *entry = version.max(*entry);
-    }
-}
-
-fn inputs(graph: &Frozen, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-    graph.node(id).into_iter().flat_map(|n| n.operands.iter().map(|o| o.node).chain(n.control.iter().copied()))
 }
 
 struct Lowering<'a> {
     graph: &'a Frozen,
+    generators: &'a FxHashMap<NodeId, usize>,
+    /// The sides of choices that are known.
+    sides: &'a FxHashMap<NodeId, bool>,
+    /// What earlier stages have run.
+    executed: &'a FxHashSet<NodeId>,
     program: Program,
     values: FxHashMap<Output, ValueId>,
+    /// The instruction that computes each value.
+    producers: Vec<Option<u32>>,
     /// Variables as they were before the run.
     variables: FxHashMap<VariableId, ValueId>,
     /// The newest version of each written variable.
     current: FxHashMap<VariableId, (u32, ValueId)>,
     version_values: FxHashMap<(VariableId, u32), ValueId>,
+    /// What earlier stages have written.
+    written: FxHashMap<NodeId, ValueId>,
+    /// Nodes that cannot be planned yet, and variables with writes among them.
+    blocked: FxHashSet<NodeId>,
+    blocked_variables: FxHashSet<VariableId>,
+    /// What has to be known for that.
+    needs: Vec<Need>,
+    /// Choices whose sides turned out to be known.
+    decided: Vec<(NodeId, bool)>,
+    /// Values that do not depend on constants alone.
+    unknown: FxHashSet<ValueId>,
 }
 
-impl Lowering<'_> {
-    fn node(
-        &mut self,
-        id: NodeId,
-        versions: &FxHashMap<NodeId, u32>,
-        generators: &FxHashMap<NodeId, usize>,
-    ) -> Result<()> {
+impl<'a> Lowering<'a> {
+    fn new(
+        graph: &'a Frozen,
+        request: &Request,
+        progress: &'a Progress,
+        generators: &'a FxHashMap<NodeId, usize>,
+        sides: &'a FxHashMap<NodeId, bool>,
+    ) -> Self {
+        let mut lowering = Lowering {
+            graph,
+            generators,
+            sides,
+            executed: &progress.executed,
+            program: Program::default(),
+            values: FxHashMap::default(),
+            producers: Vec::new(),
+            variables: FxHashMap::default(),
+            current: FxHashMap::default(),
+            version_values: FxHashMap::default(),
+            written: FxHashMap::default(),
+            blocked: FxHashSet::default(),
+            blocked_variables: FxHashSet::default(),
+            needs: Vec::new(),
+            decided: Vec::new(),
+            unknown: FxHashSet::default(),
+        };
+        for (i, (output, spec)) in request.feeds.iter().chain(&progress.taken).enumerate() {
+            let value = lowering.program.add_value(spec.clone(), Origin::Feed(i as u32));
+            lowering.values.entry(*output).or_insert(value);
+            if i >= request.feeds.len() {
+                lowering.written.insert(output.node, value);
+            }
+        }
+        for (output, value) in &progress.known {
+            let value = lowering.program.add_constant(value.clone());
+            lowering.values.insert(*output, value);
+        }
+        lowering
+    }
+
+    /// Lowers these nodes, as far as what they need is there.
+    fn all(&mut self, nodes: &[NodeId]) -> Result<()> {
+        let versions = versions(self.graph, nodes);
+        for &id in nodes {
+            let Some(node) = self.graph.node(id) else { continue };
+            if self.is_blocked(id, node) || !self.node(id, node, &versions)? {
+                self.blocked.insert(id);
+                if let NodeKind::Assign { variable, .. } = node.kind {
+                    self.blocked_variables.insert(variable);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a node waits for one that cannot be planned yet.
+    fn is_blocked(&self, id: NodeId, node: &Node) -> bool {
+        if self.blocked.is_empty() || self.executed.contains(&id) {
+            return false;
+        }
+        let missing = |operands: &[Output]| operands.iter().any(|o| !self.values.contains_key(o));
+        let operands = if node.kind == NodeKind::Choice { &node.operands[..1] } else { &node.operands[..] };
+        let late = matches!(node.kind, NodeKind::Assign { variable, .. } if self.blocked_variables.contains(&variable));
+        late || missing(operands) || node.control.iter().any(|c| self.blocked.contains(c))
+    }
+
+    /// Lowers a node whose operands are there; says whether it could be.
+    fn node(&mut self, id: NodeId, node: &Node, versions: &FxHashMap<NodeId, u32>) -> Result<bool> {
         let graph = self.graph;
-        let Some(node) = graph.node(id) else { return Ok(()) };
         let output = Output { node: id, port: 0 };
+        if self.executed.contains(&id) && !is_source(&node.kind) {
+            if let NodeKind::Assign { variable, .. } = node.kind {
+                self.written_before(id, variable)?;
+            }
+            return Ok(true);
+        }
         let value = match &node.kind {
-            NodeKind::Op(op) => return self.op(id, node, op),
+            NodeKind::Op(op) => return self.op(id, &node.operands, op).map(|()| true),
             NodeKind::Placeholder => {
                 if self.values.contains_key(&output) {
-                    return Ok(());
+                    return Ok(true);
                 }
                 let place = place(graph, id);
                 return Err(Kind::NotFed { name: node.name.to_string(), place }.into());
@@ -208,7 +200,10 @@ impl Lowering<'_> {
             NodeKind::Constant(value) => self.program.add_constant(value.clone()),
             NodeKind::Variable(variable) => self.before(*variable),
             NodeKind::Read(variable) | NodeKind::Initialized(variable) => match versions.get(&id) {
-                Some(version) => self.version_values[&(*variable, *version)],
+                Some(version) => match self.version_values.get(&(*variable, *version)) {
+                    Some(value) => *value,
+                    None => return Ok(false),
+                },
                 None => self.as_read(*variable),
             },
             NodeKind::Assign { variable, write } => self.assign(id, node, *variable, *write)?,
@@ -218,15 +213,134 @@ impl Lowering<'_> {
                     None => node.facts[0].shape.to_dims().unwrap_or_default(),
                 };
                 let spec = self.sized(id, Spec { dtype: node.facts[0].dtype, dims })?;
-                let generator = generators[&id];
+                let generator = self.generators[&id];
                 let action = Action::Random { distribution: *distribution, seeds: *seeds, generator };
                 self.push(id, action, SmallVec::new(), spec)
             }
-            NodeKind::Group => return Ok(()),
+            NodeKind::Dynamic(op) => return self.dynamic(id, node, op),
+            NodeKind::Choice => return self.choice(id, node),
+            NodeKind::Group => return Ok(true),
             NodeKind::Mistake => return Err(self.failed(id, "it could not be built".to_owned())),
         };
         self.values.entry(output).or_insert(value);
+        Ok(true)
+    }
+
+    /// An operation whose shape depends on numbers: of fixed shape, if these are known.
+    fn dynamic(&mut self, id: NodeId, node: &Node, op: &DynamicOp) -> Result<bool> {
+        if is_between(op) {
+            self.need(Need { output: node.operands[0], computes: Some(id) });
+            return Ok(false);
+        }
+        let settling = op.settling();
+        let mut known = SmallVec::<[Value; 3]>::new();
+        for &output in &node.operands[settling.clone()] {
+            match self.known(self.values[&output]) {
+                Some(value) => known.push(value),
+                None => self.need(Need { output, computes: None }),
+            }
+        }
+        if known.len() < settling.len() {
+            return Ok(false);
+        }
+        match settle(op, &known).map_err(|message| self.failed(id, message))? {
+            Settled::Op(op) => self.op(id, &node.operands[..settling.start], &op)?,
+            Settled::Value(value) => {
+                let value = self.program.add_constant(value);
+                self.values.entry(Output { node: id, port: 0 }).or_insert(value);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A choice: the side's tensors, if it is known which one.
+    fn choice(&mut self, id: NodeId, node: &Node) -> Result<bool> {
+        let count = node.facts.len();
+        if let Some(side) = self.sides.get(&id) {
+            let first = if *side { 1 } else { 1 + count };
+            let chosen = &node.operands[first..first + count];
+            if chosen.iter().any(|o| !self.values.contains_key(o)) {
+                return Ok(false);
+            }
+            for (port, operand) in (0..).zip(chosen) {
+                let value = self.values[operand];
+                self.values.entry(Output { node: id, port }).or_insert(value);
+            }
+            return Ok(true);
+        }
+        let output = node.operands[0];
+        match self.known(self.values[&output]) {
+            Some(value) => {
+                let side = value.scalar::<bool>().map_err(|e| self.failed(id, format!("the predicate: {e}")))?;
+                self.decided.push((id, side));
+            }
+            None => self.need(Need { output, computes: None }),
+        }
+        Ok(false)
+    }
+
+    /// Notes that the next instruction computes a value.
+    fn produced(&mut self, value: ValueId) {
+        self.producers.resize(self.program.values.len(), None);
+        self.producers[value.index()] = Some(self.program.instructions.len() as u32);
+    }
+
+    fn need(&mut self, need: Need) {
+        if !self.needs.contains(&need) {
+            self.needs.push(need);
+        }
+    }
+
+    /// What an earlier stage wrote is the newest version of the variable.
+    fn written_before(&mut self, id: NodeId, variable: VariableId) -> Result<()> {
+        let Some(value) = self.written.get(&id).copied() else { return Ok(()) };
+        let (version, last) = self.current.get(&variable).copied().unwrap_or((0, value));
+        let of_an_earlier_stage = |value| self.written.values().any(|w| *w == value);
+        if version > 0 && !of_an_earlier_stage(last) {
+            let name = self.graph.variable_name(variable).unwrap_or("?");
+            return Err(self.failed(
+                id,
+                format!("variable {name} is written before it by a side of a choice; order the writes by control_dependencies"),
+            ));
+        }
+        self.current.insert(variable, (version + 1, value));
+        self.version_values.insert((variable, version + 1), value);
         Ok(())
+    }
+
+    /// The numbers of a value that depends on constants and shapes alone, and is small.
+    fn known(&mut self, value: ValueId) -> Option<Value> {
+        const LARGEST: usize = 4096;
+        let mut stack = vec![self.program.root(value)];
+        while let Some(&top) = stack.last() {
+            if self.program.constant(top).is_some() {
+                stack.pop();
+                continue;
+            }
+            let step = self.producers.get(top.index()).copied().flatten();
+            let step = step.map(|i| (i as usize, &self.program.instructions[i as usize]));
+            let step = step.filter(|(_, step)| {
+                let small = step.results.iter().all(|r| self.program.spec(*r).bytes() <= LARGEST);
+                small && !step.read().any(|o| self.unknown.contains(&self.program.root(o)))
+            });
+            let Some((i, step)) = step else {
+                self.unknown.extend(stack);
+                return None;
+            };
+            let missing: SmallVec<[ValueId; 4]> =
+                step.read().map(|o| self.program.root(o)).filter(|o| self.program.constant(*o).is_none()).collect();
+            if !missing.is_empty() {
+                stack.extend(missing);
+                continue;
+            }
+            let Some(values) = of_constants(&self.program, step) else {
+                self.unknown.extend(stack);
+                return None;
+            };
+            self.program.settle(i, values);
+            stack.pop();
+        }
+        self.program.constant(value).cloned()
     }
 
     fn failed(&self, id: NodeId, message: String) -> Error {
@@ -312,12 +426,13 @@ impl Lowering<'_> {
 
     fn push(&mut self, node: NodeId, action: Action, operands: SmallVec<[ValueId; 3]>, spec: Spec) -> ValueId {
         let value = self.program.add_value(spec, Origin::Computed);
+        self.produced(value);
         self.program.instructions.push(Instruction { action, operands, results: SmallVec::from_slice(&[value]), node });
         value
     }
 
-    fn op(&mut self, id: NodeId, node: &Node, op: &Op) -> Result<()> {
-        let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values[o]).collect();
+    fn op(&mut self, id: NodeId, operands: &[Output], op: &Op) -> Result<()> {
+        let operands: SmallVec<[ValueId; 3]> = operands.iter().map(|o| self.values[o]).collect();
         let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
         let facts = infer(op, &facts).map_err(|message| self.failed(id, message))?;
         let mut specs = SmallVec::<[Spec; 2]>::new();
@@ -391,6 +506,7 @@ impl Lowering<'_> {
                 if matches!(op, Op::CheckNumerics { .. }) {
                     self.program.kept.push(results[0]);
                 }
+                results.iter().for_each(|result| self.produced(*result));
                 self.program.instructions.push(Instruction {
                     action: Action::Op(op.clone()),
                     operands,
@@ -407,24 +523,65 @@ impl Lowering<'_> {
             let value = self.values[output];
             self.program.results.push(value);
         }
-        // An operation asked for is computed, and so is what a group asked for waits for.
-        let mut stack: Vec<NodeId> = request.targets.to_vec();
+        self.keep(&request.targets, |_| true);
+        let mut commits: Vec<(VariableId, ValueId)> = self.current.iter().map(|(v, (_, value))| (*v, *value)).collect();
+        commits.sort_unstable();
+        self.program.commits = commits;
+        self.done()
+    }
+
+    /// The program of a stage that is not the last: it gives what is needed, and what is taken along.
+    fn finish_stage(mut self, request: &Request, needs: Vec<Need>, inside: &[NodeId], all: &[NodeId]) -> Lowered {
+        let graph = self.graph;
+        let kind = |id: NodeId| graph.node(id).map(|n| &n.kind);
+        let fed = |o: &Output| request.feeds.iter().any(|(fed, _)| fed == o);
+        let known = |o: &Output| needs.iter().any(|n| n.output == *o && n.computes.is_none());
+        let now: FxHashSet<NodeId> = inside.iter().copied().filter(|id| !self.executed.contains(id)).collect();
+        let of_now = |o: &&Output| now.contains(&o.node) && kind(o.node).is_some_and(|k| !is_source(k));
+        let later = all.iter().filter(|id| !now.contains(id) && !self.executed.contains(id));
+        let read_later = later.filter_map(|id| graph.node(*id)).flat_map(|n| &n.operands);
+        let mut taken: Vec<Output> =
+            read_later.chain(&request.fetches).filter(|o| of_now(o) && !fed(o) && !known(o)).copied().collect();
+        let writes = |id: &&NodeId| matches!(kind(**id), Some(NodeKind::Assign { .. }));
+        taken.extend(now.iter().filter(writes).map(|node| Output { node: *node, port: 0 }));
+        taken.sort_unstable();
+        taken.dedup();
+        self.program.results.extend(needs.iter().map(|n| self.values[&n.output]));
+        self.program.results.extend(taken.iter().map(|o| self.values[o]));
+        self.keep(&request.targets, |id| now.contains(&id));
+        let taken = taken.into_iter().map(|o| (o, self.program.spec(self.values[&o]).clone())).collect();
+        let mut variables: Vec<VariableId> = all
+            .iter()
+            .filter_map(|id| match kind(*id) {
+                Some(NodeKind::Assign { variable, .. }) => Some(*variable),
+                _ => None,
+            })
+            .collect();
+        variables.sort_unstable();
+        variables.dedup();
+        let executed = self.executed.iter().copied().chain(now).collect();
+        Lowered { program: self.done(), next: Some(Next { needs, taken, executed, writes: variables }) }
+    }
+
+    /// Has operations computed that are asked for, and what a group asked for waits for.
+    fn keep(&mut self, targets: &[NodeId], here: impl Fn(NodeId) -> bool) {
+        let mut stack: Vec<NodeId> = targets.to_vec();
         let mut asked = FxHashSet::default();
         while let Some(id) = stack.pop() {
             let Some(node) = self.graph.node(id).filter(|_| asked.insert(id)) else { continue };
             if node.kind == NodeKind::Group {
                 stack.extend(node.control.iter().copied());
-            } else {
+            } else if here(id) {
                 let ports = (0..node.facts.len() as u32).map(|port| Output { node: id, port });
                 self.program.kept.extend(ports.filter_map(|o| self.values.get(&o)).copied());
             }
         }
+    }
+
+    fn done(mut self) -> Program {
+        self.program.instructions.retain(|i| !i.results.is_empty());
         self.program.kept.sort_unstable();
         self.program.kept.dedup();
-        let mut commits: Vec<(VariableId, ValueId)> =
-            self.current.into_iter().map(|(v, (_, value))| (v, value)).collect();
-        commits.sort_unstable();
-        self.program.commits = commits;
         debug_assert_eq!(self.program.verify(), Ok(()));
         self.program
     }

@@ -15,10 +15,11 @@ use dormouse_value::Value;
 
 use crate::error::{Kind, Result};
 use crate::frame::Frame;
-use crate::lower::{Request, place};
+use crate::lower::{Lowered, Request, place};
 use crate::placing::Placing;
 use crate::program::{Action, Instruction, Program, ValueId};
 use crate::schedule::Task;
+use crate::stage::Next;
 
 /// A draw's counter, a `u128`.
 pub(crate) const COUNTER_BYTES: usize = 16;
@@ -84,6 +85,8 @@ pub(crate) struct Part {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) request: Request,
+    /// What comes after it, where it is not the whole run.
+    pub(crate) next: Option<Next>,
     pub(crate) steps: Vec<PlannedStep>,
     pub(crate) slots: Vec<Location>,
     /// The slots that are not the same place in each run, but for those of the tail.
@@ -120,10 +123,11 @@ impl Plan {
     pub(crate) fn new(
         graph: &Frozen,
         request: Request,
-        mut program: Program,
+        lowered: Lowered,
         threads: usize,
         counter: impl Fn(usize) -> Arc<AtomicU64>,
     ) -> Result<Plan> {
+        let Lowered { mut program, next } = lowered;
         let mut compiled = Vec::with_capacity(program.instructions.len());
         let mut draws = Vec::new();
         for instruction in &program.instructions {
@@ -195,6 +199,7 @@ impl Plan {
             .collect();
         Ok(Plan {
             request,
+            next,
             steps,
             slots,
             varying,

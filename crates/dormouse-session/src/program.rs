@@ -110,6 +110,16 @@ impl Program {
         self.add_value(spec, Origin::Constant((self.constants.len() - 1) as u32))
     }
 
+    /// Puts constants in the place of what an instruction computes; it is left without operands and results.
+    pub(crate) fn settle(&mut self, instruction: usize, values: Vec<Value>) {
+        let results = std::mem::take(&mut self.instructions[instruction].results);
+        for (result, value) in results.iter().zip(values) {
+            self.constants.push(value);
+            self.values[result.index()].origin = Origin::Constant((self.constants.len() - 1) as u32);
+        }
+        self.instructions[instruction].operands.clear();
+    }
+
     /// The value whose buffer a value's numbers lie in.
     pub(crate) fn root(&self, mut id: ValueId) -> ValueId {
         while let Origin::Alias(of) = self.value(id).origin {

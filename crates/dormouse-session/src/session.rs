@@ -13,15 +13,15 @@ use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
 use crate::error::{Kind, Result};
-use crate::execute::{Surroundings, Values, execute};
+use crate::execute::{Surroundings, Values, execute, execute_within, first_drawn, give_back};
 use crate::explain;
 use crate::feed::{Arguments, Feed, FeedKeys, Feeds, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Target, Targets};
-use crate::lower::{Request, lower, place};
+use crate::lower::{Lowered, Request, lower, place};
 use crate::options::SessionOptions;
 use crate::passes;
 use crate::plan::Plan;
-use crate::program::Program;
+use crate::stage::Progress;
 use crate::store::Store;
 use crate::team::Team;
 
@@ -215,12 +215,50 @@ impl Inner {
 
     fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Values> {
         let (request, fed) = self.request(fetches, feeds)?;
-        let plan = self.plan(request)?;
+        let plan = self.plan(request, None)?;
+        if plan.next.is_some() {
+            return self.run_in_stages(plan, fed);
+        }
         let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
         let arena = self.arena(plan.arena)?;
         let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
         let outcome = execute(around, &plan, &pointers, &arena);
         self.keep(arena);
+        outcome
+    }
+
+    /// Runs a plan that is not the whole run, and those that come after it. No variable changes before the last.
+    fn run_in_stages(&self, first: Arc<Plan>, mut fed: SmallVec<[Fed<'_>; 4]>) -> Result<Values> {
+        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
+        let Some(next) = &first.next else { return Ok(Values::new()) };
+        let mut visit = self.store.enter(&next.writes);
+        let (mut plan, mut progress) = (Arc::clone(&first), Progress::default());
+        let mut drawn: Vec<(Arc<Plan>, usize, u64)> = Vec::new();
+        let outcome = loop {
+            let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
+            let arena = self.arena(plan.arena)?;
+            let outcome = execute_within(around, &mut visit, &plan, &pointers, &arena);
+            if outcome.is_ok() {
+                drawn.extend((0..plan.draws.len()).map(|i| (Arc::clone(&plan), i, first_drawn(&plan, i, &arena))));
+            }
+            self.keep(arena);
+            let (Some(next), Ok(results)) = (&plan.next, &outcome) else { break outcome };
+            let advanced = next.advance(&self.graph, &progress, results.to_vec()).and_then(|(ahead, more, outcome)| {
+                let mut request = plan.request.clone();
+                request.outcomes.push(outcome);
+                self.plan(request, Some(&ahead)).map(|plan| (plan, ahead, more))
+            });
+            match advanced {
+                Ok((following, ahead, more)) => {
+                    fed.extend(more.into_iter().map(Fed::Owned));
+                    (plan, progress) = (following, ahead);
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        if outcome.is_err() {
+            drawn.into_iter().rev().for_each(|(plan, draw, first)| give_back(&plan, draw, first));
+        }
         outcome
     }
 
@@ -264,10 +302,11 @@ impl Inner {
 
     pub(crate) fn explain(&self, fetches: &[Target], feeds: Feeds<'_>) -> Result<String> {
         let (request, _) = self.request(fetches, feeds.0.into_iter())?;
-        let mut program = lower(&self.graph, &request, &self.generators)?;
-        let mut last = explain::program(&self.graph, &program);
+        let mut lowered = lower(&self.graph, &request, &Progress::default(), &self.generators)?;
+        let program = &mut lowered.program;
+        let mut last = explain::program(&self.graph, program);
         let mut text = format!("program\n{last}");
-        passes::optimize(&mut program, self.options.optimize, |pass, program| {
+        passes::optimize(program, self.options.optimize, |pass, program| {
             let now = explain::program(&self.graph, program);
             text.push_str("after ");
             text.push_str(pass);
@@ -275,13 +314,13 @@ impl Inner {
             text.push_str(if now == last { "" } else { &now });
             last = now;
         });
-        let plan = self.compile(request, program)?;
+        let plan = self.compile(request, lowered)?;
         Ok(text + "plan: " + &explain::plan(&self.graph, &plan))
     }
 
-    fn compile(&self, request: Request, program: Program) -> Result<Plan> {
+    fn compile(&self, request: Request, lowered: Lowered) -> Result<Plan> {
         let counter = |generator: usize| self.store.counter(generator);
-        Plan::new(&self.graph, request, program, self.team.threads(), counter)
+        Plan::new(&self.graph, request, lowered, self.team.threads(), counter)
     }
 
     /// A feed of the dtype and of a shape that the tensor takes, in row-major order.
@@ -314,8 +353,8 @@ impl Inner {
         Ok(feed)
     }
 
-    /// The plan of a request: this thread's, the session's, or a new one.
-    fn plan(&self, request: Request) -> Result<Arc<Plan>> {
+    /// The plan of a request: this thread's, the session's, or a new one, for a run that is so far.
+    fn plan(&self, request: Request, progress: Option<&Progress>) -> Result<Arc<Plan>> {
         let mine = PLANS_OF_THREAD.with_borrow(|plans| {
             let mut mine = plans.iter().filter(|(session, _)| *session == self.number);
             mine.find_map(|(_, plan)| plan.upgrade().filter(|p| p.request == request))
@@ -326,7 +365,7 @@ impl Inner {
             }
             return Ok(plan);
         }
-        let plan = self.shared_plan(request)?;
+        let plan = self.shared_plan(request, progress)?;
         plan.recent.store(true, Ordering::Relaxed);
         PLANS_OF_THREAD.with_borrow_mut(|plans| {
             plans.truncate(LAST - 1);
@@ -335,15 +374,17 @@ impl Inner {
         Ok(plan)
     }
 
-    fn shared_plan(&self, request: Request) -> Result<Arc<Plan>> {
+    fn shared_plan(&self, request: Request, progress: Option<&Progress>) -> Result<Arc<Plan>> {
         let find = |plans: &VecDeque<Arc<Plan>>| plans.iter().find(|plan| plan.request == request).map(Arc::clone);
         let plans = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = find(&plans()) {
             return Ok(plan);
         }
-        let mut program = lower(&self.graph, &request, &self.generators)?;
-        passes::optimize(&mut program, self.options.optimize, |_, _| {});
-        let plan = Arc::new(self.compile(request, program)?);
+        let start = Progress::default();
+        let progress = progress.unwrap_or(&start);
+        let mut lowered = lower(&self.graph, &request, progress, &self.generators)?;
+        passes::optimize(&mut lowered.program, self.options.optimize, |_, _| {});
+        let plan = Arc::new(self.compile(request, lowered)?);
         let mut plans = plans();
         while plans.len() >= PLANS {
             match plans.pop_front() {

@@ -18,12 +18,14 @@
 #![forbid(unsafe_code)]
 
 mod dtype;
+mod dynamic;
 mod op;
 mod part;
 mod shape;
 mod value;
 
 pub use dtype::{DType, Element, Weak};
+pub use dynamic::DynamicOp;
 pub use op::{
     BinaryOp, CompareOp, CumulativeOp, Distribution, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp, ScatterOp,
     UnaryOp, Window2d,

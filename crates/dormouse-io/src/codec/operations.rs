@@ -7,8 +7,8 @@ use std::fmt::{Debug, Write as _};
 
 use dormouse_graph::{Fact, Member, NodeId, Output, Seeds, VariableId, Write};
 use dormouse_value::{
-    BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, LogicalOp, Op, Padding, Part, PoolOp, Real, ReduceOp,
-    ScatterOp, Shape, UnaryOp, Window2d, shape,
+    BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, DynamicOp, LogicalOp, Op, Padding, Part, PoolOp, Real,
+    ReduceOp, ScatterOp, Shape, UnaryOp, Window2d, shape,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -154,6 +154,11 @@ exemplars!(operations: Op {
     GatherNd { batch_dims: 1 } = "3401",
     ScatterNd { op: ScatterOp::Add, batch_dims: 2 } = "350102",
     Iota { axis: -1, dtype: DType::I32 } = "360102",
+});
+
+exemplars!(dynamic: DynamicOp {
+    NonZero = "00", Unique { output: DType::I64 } = "0103", Reshape = "02", BroadcastTo = "03", Tile = "04",
+    TileGrad = "05", Slice = "06", SliceGrad = "07", Range = "08",
 });
 
 #[test]

@@ -1,11 +1,11 @@
 //! Folding: what depends on constants alone is computed when the plan is made, within a budget of bytes.
 
-use dormouse_kernels::{Spec, compile};
+use dormouse_kernels::Spec;
 use dormouse_value::Op;
 
-use crate::evaluate::evaluate;
+use crate::evaluate::of_constants;
 use crate::passes::{op_of, specs};
-use crate::program::{Origin, Program};
+use crate::program::Program;
 
 /// A result of so many bytes is folded even where its operands are smaller.
 const SMALL_BYTES: usize = 4096;
@@ -28,24 +28,9 @@ pub(super) fn fold(program: &mut Program) {
         if !constant || for_the_run || bytes > left || (bytes > SMALL_BYTES && bytes > largest) {
             continue;
         }
-        let operands: Vec<&[u8]> = instruction
-            .operands
-            .iter()
-            .map(|o| program.constant(*o).and_then(dormouse_value::Value::as_bytes).unwrap_or(&[]))
-            .collect();
-        // What fails here fails in the run too, which says where.
-        let Ok(values) = compile(op, &inputs, &outputs).and_then(|kernel| evaluate(&kernel, &operands, &outputs))
-        else {
-            continue;
-        };
+        let Some(values) = of_constants(program, instruction) else { continue };
         left -= bytes;
-        let results = program.instructions[i].results.clone();
-        for (result, value) in results.iter().zip(values) {
-            program.constants.push(value);
-            program.values[result.index()].origin = Origin::Constant((program.constants.len() - 1) as u32);
-        }
-        program.instructions[i].results.clear();
-        program.instructions[i].operands.clear();
+        program.settle(i, values);
     }
     program.instructions.retain(|i| !i.results.is_empty());
 }

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::*;
 use crate::lower::{Request, lower};
+use crate::stage::Progress;
 
 /// The program of some tensors, with every placeholder fed, after the passes.
 fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allowed: Optimize) -> Program {
@@ -16,7 +17,7 @@ fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allo
         feeds: feeds.iter().map(|(t, dims)| (output(t), Spec::new(t.dtype(), dims))).collect(),
         ..Request::default()
     };
-    let mut program = lower(&frozen, &request, &FxHashMap::default()).unwrap();
+    let mut program = lower(&frozen, &request, &Progress::default(), &FxHashMap::default()).unwrap().program;
     optimize(&mut program, allowed, |_, _| {});
     assert_eq!(program.verify(), Ok(()));
     program
