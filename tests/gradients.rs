@@ -149,3 +149,35 @@ fn functions_made_of_others() {
         check(name, &[2, 3], f);
     }
 }
+
+#[test]
+fn statistics() {
+    let functions: [Named; 18] = [
+        ("logsumexp", |x| x.logsumexp()),
+        ("logsumexp along an axis", |x| x.logsumexp_over(1)),
+        ("norm", |x| x.norm()),
+        ("norm of power 3", |x| x.norm_over(Norm::Power(3.0), 0)),
+        ("largest norm", |x| x.norm_with(Norm::Infinity) * x.norm_with(Norm::One)),
+        ("matrix norms", |x| x.matrix_norm(Norm::One, 0, 1) * x.matrix_norm(Norm::Infinity, 0, 1)),
+        ("variance", |x| x.variance_over([0, 1])),
+        ("deviation", |x| x.std_over(keep_dims(1))),
+        ("mean of moments", |x| x.moments(0).0 * x),
+        ("variance of moments", |x| x.moments(1).1),
+        ("weighted moments", |x| x.weighted_moments(0, x.square()).1),
+        ("shifted moments", |x| {
+            let shift = Some(x.graph().constant(0.5));
+            let (counts, sums, squares) = x.sufficient_statistics(1, shift);
+            let (mean, variance) = normalize_moments(counts, sums, squares, shift);
+            mean * variance
+        }),
+        ("cross", |x| x.cross(x.square())),
+        ("sort", |x| x.sort(0, Direction::Ascending) * x),
+        ("descending", |x| x.sort(-1, Direction::Descending) * x),
+        ("median", |x| x.nth_element(1, Direction::Ascending).square()),
+        ("mean of segments", |x| x.segment_mean(x.graph().constant([0_i64, 1]), 3)),
+        ("scaled sum of segments", |x| x.unsorted_segment_sqrt_n(x.graph().constant([1_i32, 1]), 2)),
+    ];
+    for (name, f) in functions {
+        check(name, &[2, 3], f);
+    }
+}

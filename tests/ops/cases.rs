@@ -1,11 +1,12 @@
 //! The table: a row is an operation, its operands, and a naive reference. Further cases of an operation follow its row.
 
+mod order;
 mod parts;
 
 use dormouse::prelude::*;
 use dormouse::value::{
     BinaryOp as B, CompareOp as C, CumulativeOp, LogicalOp as L, Op, Part, PoolOp, Real, ReduceOp, ScatterOp,
-    UnaryOp as U, Window2d,
+    SegmentOp, UnaryOp as U, Window2d,
 };
 use ndarray::IxDyn;
 
@@ -32,6 +33,8 @@ pub(crate) fn rows() -> Vec<Row> {
         images(),
         parts::slices(),
         parts::places(),
+        order::segments(),
+        order::order(),
     ]
     .into_iter()
     .flatten()
@@ -76,6 +79,15 @@ pub(crate) fn large() -> Vec<Row> {
         smooth(Op::Pool2d { op: PoolOp::Max, size: [2, 2], window: window(2) }, vec![signed([20, 28, 28, 32])]),
         smooth(Op::Pool2d { op: PoolOp::Average, size: [3, 3], window: window(1) }, vec![signed([1, 200, 100, 16])]),
         of(Op::ArgMax { axis: 1, output: DType::I64 }, vec![signed([3000, 100])]),
+        smooth(Op::TopK { k: Some(5) }, vec![signed([3000, 100])]),
+        smooth(
+            Op::Segment { op: SegmentOp::Sum, segments: 1000, sorted: false },
+            vec![signed([20_000, 20]), indices([20_000], &picked)],
+        ),
+        smooth(
+            Op::Segment { op: SegmentOp::Max, segments: 1000, sorted: false },
+            vec![signed([20_000, 20]), indices([20_000], &picked)],
+        ),
     ];
     for op in [ReduceOp::Sum, ReduceOp::Mean, ReduceOp::Max] {
         rows.push(smooth(reduce(op, None), vec![signed([500_000])]));
@@ -253,7 +265,7 @@ fn reductions() -> Vec<Row> {
                 best as f64
             })
         })
-        .also(&INTEGERS)
+        .also(&ANY)
         .steps()
     };
     let running = |op, x, exclusive: bool, reverse: bool, start: f64, f: fn(f64, f64) -> f64| {

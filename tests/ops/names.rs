@@ -1,7 +1,9 @@
 //! The operations by name: an exhaustive match, so that the compiler asks for a new operation's name, and with it for its
 //! row.
 
-use dormouse::value::{BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, UnaryOp};
+use dormouse::value::{
+    BinaryOp, CompareOp, CumulativeOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, SegmentOp, UnaryOp,
+};
 
 macro_rules! names {
     ($($pattern:pat => $name:literal,)*) => {
@@ -105,6 +107,7 @@ names! {
     Op::ArgMin { .. } => "argmin",
     Op::Cumulative { op: CumulativeOp::Sum, .. } => "cumsum",
     Op::Cumulative { op: CumulativeOp::Prod, .. } => "cumprod",
+    Op::Cumulative { op: CumulativeOp::LogSumExp, .. } => "cumulative_logsumexp",
     Op::MatMul { .. } => "matmul",
     Op::Reshape { .. } => "reshape",
     Op::ReshapeLike => "reshape_like",
@@ -148,4 +151,13 @@ names! {
     Op::ScatterNd { op: ScatterOp::Add, .. } => "scatter_nd_add",
     Op::ScatterNd { op: ScatterOp::Sub, .. } => "scatter_nd_sub",
     Op::Iota { .. } => "iota",
+    Op::Segment { op: SegmentOp::Sum, .. } => "segment_sum",
+    Op::Segment { op: SegmentOp::Prod, .. } => "segment_prod",
+    Op::Segment { op: SegmentOp::Max, .. } => "segment_max",
+    Op::Segment { op: SegmentOp::Min, .. } => "segment_min",
+    Op::SegmentSpread { .. } => "segment_spread",
+    Op::TopK { .. } => "top_k",
+    Op::Pick => "pick",
+    Op::PickGrad => "pick_grad",
+    Op::SearchSorted { .. } => "searchsorted",
 }

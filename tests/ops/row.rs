@@ -179,6 +179,12 @@ pub(crate) fn indices<const N: usize>(dims: [usize; N], numbers: &[usize]) -> Op
     Operand { dtype: Some(DType::I64), ..operand(&dims, Content::Given(numbers)) }
 }
 
+/// Whole numbers, in i64.
+pub(crate) fn whole<const N: usize>(dims: [usize; N], numbers: &[i64]) -> Operand {
+    let numbers = numbers.iter().map(|n| *n as f64).collect();
+    Operand { dtype: Some(DType::I64), ..operand(&dims, Content::Given(numbers)) }
+}
+
 /// What a function makes of the operands before; its extents are told.
 pub(crate) fn made<const N: usize>(dims: [usize; N], f: impl Fn(&[Numbers]) -> Numbers + 'static) -> Operand {
     operand(&dims, Content::Made(Rc::new(f))).held()

@@ -8,7 +8,7 @@ A line is a case, as tests/oracle/ops.py has it.
 import numpy as np
 import tensorflow as tf2
 
-from ops import EDGES, FEW, INTS, case, emit, f32, f64, grad, i32, i64, inf, nan, noise, outer, tf, u8
+from ops import EDGES, FEW, INTS, NAMES, case, emit, f32, f64, grad, i32, i64, inf, nan, noise, outer, tf, u8
 
 
 def unary():
@@ -106,7 +106,181 @@ def binary():
     case("lbeta", tf.lbeta, np.zeros([2, 0], f32))
 
 
+def segments():
+    unsorted = {"sum": tf.unsorted_segment_sum, "prod": tf.unsorted_segment_prod, "max": tf.unsorted_segment_max,
+                "min": tf.unsorted_segment_min, "mean": tf.unsorted_segment_mean, "sqrt_n": tf.unsorted_segment_sqrt_n}
+    in_order = {"sum": tf.segment_sum, "prod": tf.segment_prod, "max": tf.segment_max, "min": tf.segment_min, "mean": tf.segment_mean}
+    for name, f in unsorted.items():
+        method, make = f"unsorted_segment_{name}", lambda x, ids: f(x, ids, 4)
+        for dtype in (f32, f64):
+            grad(method, make, noise([6, 2], dtype), i32([2, 0, -1, 2, 2, 0]), n=4)
+            grad(method, make, np.array([1.0, 3.0, 3.0, 0.0, 0.0, -0.5], dtype), i64([1, 1, 1, 0, 3, 3]), n=4)
+        grad(method, make, noise([2, 3, 2]), i32([[2, 0, 1], [3, -5, 0]]), n=4)
+        case(method, make, np.array([1.0, nan, nan, 2.0, -inf, inf], f32), i32([0, 0, 1, 1, 2, 3]), n=4)
+        case(method, make, np.array([-inf, -inf, inf, inf, -0.0, 0.0], f32), i32([0, 0, 1, 1, 2, 3]), n=4)
+        for dtype in (i32, i64, u8):
+            if name != "sqrt_n":
+                case(method, make, noise([5, 3], dtype), i32([3, 1, -1, 3, 0]), n=4)
+        case(method, make, noise([2, 3]), i32([0, 4]), n=4)
+        case(method, make, noise([2, 3]), i32([0, 1, 2]), n=4)
+        case(method, make, np.zeros([0, 3], f32), np.zeros([0], i32), n=4)
+        case(method, lambda x, ids: f(x, ids, 0), noise([2, 3]), i32([-1, -1]), n=0)
+    for name, f in in_order.items():
+        # TensorFlow has as many segments as the last number tells.
+        method, n = f"segment_{name}", 4
+        for dtype in (f32, f64):
+            grad(method, f, noise([6, 2], dtype), i32([0, 0, 2, 2, 2, 3]), n=n)
+        if name != "prod":
+            grad(method, f, np.array([1.0, 3.0, 3.0, 0.0, 0.0, -0.5], f32), i64([1, 1, 1, 3, 3, 3]), n=n)
+        case(method, f, np.array([1.0, nan, nan, 2.0, -inf, inf], f32), i32([0, 0, 1, 1, 2, 3]), n=n)
+        case(method, f, np.array([-inf, -inf, inf, inf, -0.0, 0.0], f32), i32([0, 0, 1, 1, 2, 3]), n=n)
+        for dtype in (i32, i64, u8):
+            case(method, f, noise([5, 3], dtype), i32([0, 0, 1, 3, 3]), n=n)
+        case(method, f, noise([3, 2]), i32([0, 2, 1]), n=n)
+        case(method, f, noise([3, 2]), i32([-1, 0, 1]), n=n)
+        case(method, f, noise([3, 2]), i32([0, 1]), n=n)
+    for values in ([1, 1, 5, 2, 0], [[1, 3], [3, 3]], [], [1, -1]):
+        case("bincount", lambda x: tf.bincount(x, minlength=4, maxlength=4), np.array(values, i32), length=4)
+    case("bincount_weighted", lambda x, w: tf.bincount(x, w, minlength=4, maxlength=4), i32([1, 1, 2, 7]), f32([0.5, 1, 2, 9]), length=4)
+    case("bincount_weighted", lambda x, w: tf.bincount(x, w, minlength=4, maxlength=4), i32([[1, 1], [2, 0]]), f64([[0.5, 1], [2, 9]]), length=4)
+    for values in ([-1.0, 0.0, 1.5, 2.0, 4.999, 5.0, 15.0, inf, -inf], [nan], []):
+        case("histogram_fixed_width", lambda x: tf.histogram_fixed_width(x, tf.constant([0.0, 5.0], x.dtype), 5), np.array(values, f32), low=0.0, high=5.0, bins=5)
+        case("histogram_fixed_width", lambda x: tf.histogram_fixed_width(x, tf.constant([-1.0, 2.0], x.dtype), 7), np.array(values, f64), low=-1.0, high=2.0, bins=7)
+    case("histogram_fixed_width", lambda x: tf.histogram_fixed_width(x, tf.constant([0, 5], x.dtype), 5), i32([-1, 0, 1, 2, 5, 15]), low=0, high=5, bins=5)
+    confusion = lambda a, b: tf.confusion_matrix(a, b, num_classes=3)
+    for a, b in [([1, 1, 2, 1], [0, 1, 2, 0]), ([0, 3], [0, 1]), ([0, 1], [0, 3]), ([-1, 0], [0, 0]), ([], [])]:
+        case("confusion_matrix", confusion, np.array(a, i64), np.array(b, i64), classes=3)
+    weighted = lambda a, b, w: tf.confusion_matrix(a, b, num_classes=3, weights=w, dtype=w.dtype)
+    case("confusion_matrix_weighted", weighted, i32([1, 1, 2]), i32([0, 1, 2]), f32([0.5, 1, 2]), classes=3)
+
+
+def order():
+    for k in (0, 1, 2, 5):
+        for dtype in (f32, f64):
+            grad("top_k", lambda x: tf.nn.top_k(x, k), noise([3, 5], dtype), k=k)
+        for dtype in (i32, i64, u8):
+            case("top_k", lambda x: tf.nn.top_k(x, k), np.array([[3, 1, 3, 2, 3], [0, 0, 5, 5, 1]], dtype), k=k)
+        case("top_k", lambda x: tf.nn.top_k(x, k), np.array([-0.0, inf, 0.0, -inf, inf], f32), k=k)
+        case("top_k", lambda x: tf.nn.top_k(x, k), noise([2, 1, 3]), k=k)
+    case("top_k", lambda x: tf.nn.top_k(x, 1), noise([]), k=1)
+    case("top_k", lambda x: tf.nn.top_k(x, 0), np.zeros([2, 0], f32), k=0)
+    case("top_k", lambda x: tf.nn.top_k(x, 1), np.zeros([0, 2], f32), k=1)
+    for down, axis in [(False, -1), (True, -1), (False, 0), (True, 1), (False, 2), (False, 3)]:
+        direction = "DESCENDING" if down else "ASCENDING"
+        for name, f in {"sort": tf.sort, "argsort": tf.argsort}.items():
+            make = lambda x: f(x, axis=axis, direction=direction)
+            for dtype in (f32, i32, i64, u8):
+                emit_case = grad if dtype == f32 and name == "sort" and axis < 3 else case
+                emit_case(name, make, noise([2, 3, 4], dtype), axis=axis, down=down)
+            if axis == -1:
+                for dtype in (i32, i64, u8):
+                    case(name, make, np.array(INTS[dtype], dtype)[::-1].copy(), axis=axis, down=down)
+                case(name, make, np.array([-0.0, inf, 0.0, -inf, 1.0, inf], f32), axis=axis, down=down)
+                case(name, make, np.zeros([2, 0], f32), axis=axis, down=down)
+    for n, down in [(0, False), (2, False), (2, True), (5, False)]:
+        make = lambda x: tf.raw_ops.NthElement(input=x, n=n, reverse=down)
+        case("nth_element", make, noise([3, 5]), n=n, down=down)
+        case("nth_element", make, noise([3, 5], i32), n=n, down=down)
+    predictions = f32([[1, 2, 3, 3], [1, nan, 3, 0], [1, 1, 1, 1], [inf, 1, 2, 0], [0.5, 0.25, -1, 4]])
+    for targets in ([1, 0, 2, 1, 0], [3, 2, 3, 0, 1], [4, -1, 0, 7, 3]):
+        for k in (0, 1, 2, 9):
+            case("in_top_k", lambda x, t: tf.nn.in_top_k(x, t, k), predictions, np.array(targets, i32), k=k)
+    case("in_top_k", lambda x, t: tf.nn.in_top_k(x, t, 1), noise([4]), i32([1]), k=1)
+    for side in ("left", "right"):
+        make = lambda rows, x: tf.searchsorted(rows, x, side=side)
+        for dtype in (f32, f64, i32, i64):
+            case("searchsorted", make, np.array([[0, 2, 2, 5], [1, 1, 3, 3]], dtype), np.array([[2, 0, 9], [0, 1, 4]], dtype), side=side)
+        case("searchsorted", make, f32([1, 3, 3, 5]), f32([0, 3, 4, 5, 9, nan, inf, -inf, -0.0]), side=side)
+        case("searchsorted", make, f32([-inf, 0, 0, nan]), f32([0, nan, inf, -inf, -0.0]), side=side)
+        case("searchsorted", make, np.zeros([0], f32), f32([0, 1]), side=side)
+        case("searchsorted", make, noise([2, 3]), noise([3, 3]), side=side)
+    for dtype in (tf.int32, tf.int64):
+        case("argmax_as", lambda x: tf.argmax(x, 1, output_type=dtype), noise([2, 3, 2]), axis=1, output=NAMES[dtype.name])
+        case("argmin_as", lambda x: tf.argmin(x, -1, output_type=dtype), noise([2, 3, 2], u8), axis=-1, output=NAMES[dtype.name])
+    case("argmax", lambda x: tf.argmax(x, 1), np.array([[False, True, True], [False, False, False]]), axis=1)
+    case("argmin", lambda x: tf.argmin(x, 1), np.array([[False, True, True], [True, True, False]]), axis=1)
+
+
+def statistics():
+    every = [(None, False), ([0], False), ([1], True), ([-1], False), ([0, 2], False), ([2, 0, 1], True), ([], False)]
+
+    def along(name, f, x, axes, keep, emit_case, **attributes):
+        given = {} if axes is None else {"axes": axes, "keep": keep}
+        emit_case(name, lambda x, *rest: f(x, axis=axes, keepdims=keep), x, **given, **attributes)
+
+    reductions = {"logsumexp": tf.reduce_logsumexp, "variance": tf.math.reduce_variance, "std": tf.math.reduce_std,
+                  "count_nonzero": tf.count_nonzero}
+    for name, f in reductions.items():
+        for axes, keep in every:
+            along(name, f, noise([2, 3, 4]), axes, keep, case if name == "count_nonzero" or axes == [] else grad)
+            along(name, f, noise([2, 3, 4], f64), axes, keep, case)
+        along(name, f, np.zeros([0, 3], f32), [0], False, case)
+        along(name, f, np.zeros([0, 3], f32), None, False, case)
+    for x in ([inf, 1.0], [-inf, -inf], [-inf, 1.0], [nan, inf], [89.0, 80.0], [1e30, 1e30]):
+        case("logsumexp", tf.reduce_logsumexp, np.array(x, f32))
+    for x in (f32([0.0, -0.0, nan, 1.0]), i32([0, 1, -1]), np.array([True, False])):
+        case("count_nonzero", tf.count_nonzero, x)
+    for x in (f32([0.0, -0.0, nan, 1.0]), np.zeros([0], f32), noise([2, 3], i32)):
+        case("zero_fraction", tf.nn.zero_fraction, x)
+    for kind, order in {"euclidean": "euclidean", "one": 1, "infinity": np.inf, "3.5": 3.5}.items():
+        for axes, keep in [(None, False), ([1], False), ([-1], True), ([0], False)]:
+            axis = None if axes is None else axes[0]
+            given = {} if axes is None else {"axes": axes, "keep": keep}
+            make = lambda x: tf.norm(x, ord=order, axis=axis, keepdims=keep)
+            grad("norm", make, noise([2, 3, 2]), kind=kind, **given)
+            case("norm", make, noise([2, 3, 2], f64), kind=kind, **given)
+        if kind != "3.5":
+            for rows, columns in [(0, 1), (-1, -2), (2, 0)]:
+                make = lambda x: tf.norm(x, ord=order, axis=[rows, columns])
+                grad("matrix_norm", make, noise([2, 3, 2]), kind=kind, rows=rows, columns=columns)
+    for axes, keep in [([0], False), ([0, 1], False), ([-1], True), ([1, 2, 0], False)]:
+        for dtype in (f32, f64):
+            grad("mean_of_moments", lambda x: tf.nn.moments(x, axes, keep_dims=keep)[0], noise([2, 3, 4], dtype), axes=axes, keep=keep)
+            grad("variance_of_moments", lambda x: tf.nn.moments(x, axes, keep_dims=keep)[1], noise([2, 3, 4], dtype), axes=axes, keep=keep)
+        for weights in (np.abs(noise([2, 3, 4], seed=1)), np.abs(noise([3, 1], seed=2)), f32(2.0), np.zeros([1, 1, 4], f32)):
+            make = lambda x, w: tf.nn.weighted_moments(x, axes, w, keep_dims=keep)
+            # Of no weight at all TensorFlow gives NaN.
+            if np.any(weights):
+                case("weighted_moments", make, noise([2, 3, 4]), weights, axes=axes, keep=keep)
+    case("normalized", lambda x: tf.nn.normalize_moments(*tf.nn.sufficient_statistics(x, [0])), noise([4, 3]))
+    case("normalized_shifted", lambda x, s: tf.nn.normalize_moments(*tf.nn.sufficient_statistics(x, [0], shift=s)), noise([4, 3]), f32(0.75))
+    for exclusive in (False, True):
+        for reverse in (False, True):
+            def running(x, axis, emit_case):
+                make = lambda x: tf.math.cumulative_logsumexp(x, axis=axis, exclusive=exclusive, reverse=reverse)
+                emit_case("cumulative_logsumexp", make, x, axis=axis, exclusive=exclusive, reverse=reverse)
+            # Of none TensorFlow gives the lowest number in places, whose gradient is of no use.
+            running(noise([2, 4]), 1, case if exclusive else grad)
+            running(noise([2, 3, 2], f64), -2, case if exclusive else grad)
+            running(f32([89.0, 1.0, 88.0, -80.0]), 0, case)
+            if not exclusive:
+                running(f32([inf, 1.0]), 0, case)
+                running(f32([-inf, -inf, 2.0]), 0, case)
+    grad("cross", tf.cross, noise([2, 3]), noise([2, 3], seed=1))
+    case("cross", tf.cross, noise([3], i32), noise([3], i32, 1))
+    case("cross", tf.cross, noise([2]), noise([2]))
+
+
+def clips():
+    for limit in (0.5, 1.0, 100.0):
+        grad("clip_by_norm", lambda x: tf.clip_by_norm(x, limit), noise([2, 3]), limit=limit)
+        grad("clip_by_norm", lambda x: tf.clip_by_norm(x, limit, axes=[1]), noise([2, 3]), limit=limit, axes=[1])
+        grad("clip_by_average_norm", lambda x: tf.clip_by_average_norm(x, limit), noise([2, 3]), limit=limit)
+        case("clip_by_average_norm", lambda x: tf.clip_by_average_norm(x, limit), np.zeros([3], f32), limit=limit)
+        case("clip_by_norm", lambda x: tf.clip_by_norm(x, limit), np.zeros([3], f32), limit=limit)
+        case("clip_by_norm", lambda x: tf.clip_by_norm(x, limit), f32([1.0, nan, inf]), limit=limit)
+        for norm in (None, 2.0, inf, nan):
+            make = lambda a, b: tf.clip_by_global_norm([a, b], limit, use_norm=None if norm is None else tf.constant(norm))[0]
+            attributes = {"limit": limit} if norm is None else {"limit": limit, "norm": norm}
+            case("clip_by_global_norm", make, noise([2, 3]), noise([4], seed=1), **attributes)
+    case("global_norm", lambda a, b: tf.global_norm([a, b]), noise([2, 3]), noise([4], seed=1))
+
+
 if __name__ == "__main__":
     print("# Made by tests/oracle/functions.py with TensorFlow", tf.__version__)
     unary()
     binary()
+    segments()
+    order()
+    statistics()
+    clips()

@@ -1,12 +1,15 @@
 //! The methods of `tests/fixtures/functions.txt`, which `tests/oracle/functions.py` writes.
 
 use dormouse::prelude::*;
+use dormouse::train::{clip_by_average_norm, clip_by_global_norm_with, clip_by_norm, clip_by_norm_over, global_norm};
 
-use crate::case::Case;
+use crate::case::{Attributes, Case};
+use crate::methods::axes;
 
 /// The results of a case's method; `None` where it is not one of these.
 pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
     let a = &case.attributes;
+    let n = || a.number("n");
     let result = match case.method {
         "asin" => x[0].asin(),
         "acos" => x[0].acos(),
@@ -55,7 +58,92 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "approximate_equal" => x[0].approximate_equal(x[1], a.number("tolerance")),
         "polyval" => x[0].polyval(&x[1..]),
         "lbeta" => x[0].lbeta(),
+
+        "unsorted_segment_sum" => x[0].unsorted_segment_sum(x[1], n()),
+        "unsorted_segment_prod" => x[0].unsorted_segment_prod(x[1], n()),
+        "unsorted_segment_max" => x[0].unsorted_segment_max(x[1], n()),
+        "unsorted_segment_min" => x[0].unsorted_segment_min(x[1], n()),
+        "unsorted_segment_mean" => x[0].unsorted_segment_mean(x[1], n()),
+        "unsorted_segment_sqrt_n" => x[0].unsorted_segment_sqrt_n(x[1], n()),
+        "segment_sum" => x[0].segment_sum(x[1], n()),
+        "segment_prod" => x[0].segment_prod(x[1], n()),
+        "segment_max" => x[0].segment_max(x[1], n()),
+        "segment_min" => x[0].segment_min(x[1], n()),
+        "segment_mean" => x[0].segment_mean(x[1], n()),
+        "bincount" => x[0].bincount(a.number("length")),
+        "bincount_weighted" => x[0].bincount_weighted(x[1], a.number("length")),
+        "histogram_fixed_width" => x[0].histogram_fixed_width(a.number("low"), a.number("high"), a.number("bins")),
+        "confusion_matrix" => x[0].confusion_matrix(x[1], a.number("classes")),
+        "confusion_matrix_weighted" => x[0].confusion_matrix_weighted(x[1], x[2], a.number("classes")),
+
+        "top_k" => {
+            let (values, indices) = x[0].top_k(a.number("k"));
+            return Some(vec![values, indices]);
+        }
+        "sort" => x[0].sort(a.number("axis"), direction(a)),
+        "argsort" => x[0].argsort(a.number("axis"), direction(a)),
+        "nth_element" => x[0].nth_element(n(), direction(a)),
+        "in_top_k" => x[0].in_top_k(x[1], a.number("k")),
+        "searchsorted" => {
+            let side = if a.text("side") == Some("right") { Side::Right } else { Side::Left };
+            x[0].searchsorted(x[1], side)
+        }
+        "argmax_as" => x[0].argmax_as(a.number("axis"), a.dtype("output")),
+        "argmin_as" => x[0].argmin_as(a.number("axis"), a.dtype("output")),
+
+        "logsumexp" => axes(a).map_or_else(|| x[0].logsumexp(), |axes| x[0].logsumexp_over(axes)),
+        "variance" => axes(a).map_or_else(|| x[0].variance(), |axes| x[0].variance_over(axes)),
+        "std" => axes(a).map_or_else(|| x[0].std(), |axes| x[0].std_over(axes)),
+        "count_nonzero" => axes(a).map_or_else(|| x[0].count_nonzero(), |axes| x[0].count_nonzero_over(axes)),
+        "zero_fraction" => x[0].zero_fraction(),
+        "norm" => axes(a).map_or_else(|| x[0].norm_with(norm(a)), |axes| x[0].norm_over(norm(a), axes)),
+        "matrix_norm" => x[0].matrix_norm(norm(a), a.number("rows"), a.number("columns")),
+        "mean_of_moments" => x[0].moments(axes(a)?).0,
+        "variance_of_moments" => x[0].moments(axes(a)?).1,
+        "weighted_moments" => {
+            let (mean, variance) = x[0].weighted_moments(axes(a)?, x[1]);
+            return Some(vec![mean, variance]);
+        }
+        "normalized" | "normalized_shifted" => {
+            let shift = x.get(1).copied();
+            let (counts, sums, squares) = x[0].sufficient_statistics(0, shift);
+            let (mean, variance) = normalize_moments(counts, sums, squares, shift);
+            return Some(vec![mean, variance]);
+        }
+        "cumulative_logsumexp" => {
+            let running = Running { exclusive: a.flag("exclusive"), reverse: a.flag("reverse") };
+            x[0].cumulative_logsumexp(a.number("axis"), running)
+        }
+        "cross" => x[0].cross(x[1]),
+
+        "clip_by_norm" => match a.text("axes") {
+            Some(_) => clip_by_norm_over(x[0], a.number("limit"), a.list::<i32>("axes")),
+            None => clip_by_norm(x[0], a.number("limit")),
+        },
+        "clip_by_average_norm" => clip_by_average_norm(x[0], a.number("limit")),
+        "clip_by_global_norm" => {
+            return Some(match a.text("norm") {
+                Some(_) => {
+                    clip_by_global_norm_with(x, a.number("limit"), x[0].graph().constant(a.number::<f32>("norm")))
+                }
+                None => clip_by_global_norm(x, a.number("limit")).0,
+            });
+        }
+        "global_norm" => global_norm(x)?,
         _ => return None,
     };
     Some(vec![result])
+}
+
+fn direction(a: &Attributes) -> Direction {
+    if a.flag("down") { Direction::Descending } else { Direction::Ascending }
+}
+
+fn norm(a: &Attributes) -> Norm {
+    match a.text("kind") {
+        Some("euclidean") => Norm::Euclidean,
+        Some("one") => Norm::One,
+        Some("infinity") => Norm::Infinity,
+        _ => Norm::Power(a.number("kind")),
+    }
 }

@@ -66,6 +66,22 @@ fn promised(case: &Case) -> Nearness {
         // Sums, or steps of a float that are added in another order.
         "einsum" | "tensordot" | "trace" => Sums(8),
         "linspace" => Ulps(2),
+        "unsorted_segment_sqrt_n"
+        | "logsumexp"
+        | "variance"
+        | "std"
+        | "norm"
+        | "matrix_norm"
+        | "mean_of_moments"
+        | "variance_of_moments"
+        | "weighted_moments"
+        | "normalized"
+        | "normalized_shifted"
+        | "cumulative_logsumexp"
+        | "clip_by_norm"
+        | "clip_by_average_norm"
+        | "clip_by_global_norm"
+        | "global_norm" => Sums(8),
         _ => Bits,
     }
 }

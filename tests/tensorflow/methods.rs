@@ -116,7 +116,7 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Tensor {
 }
 
 /// The axes of a reduction; `None` is all.
-fn axes(a: &Attributes) -> Option<dormouse::graph::Axes> {
+pub(crate) fn axes(a: &Attributes) -> Option<dormouse::graph::Axes> {
     a.text("axes")?;
     let axes: Vec<i32> = a.list("axes");
     Some(if a.flag("keep") { keep_dims(axes) } else { axes.into() })

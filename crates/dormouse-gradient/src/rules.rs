@@ -5,10 +5,11 @@ mod array;
 mod elementwise;
 mod linalg;
 mod nn;
+mod order;
 mod reduction;
 
 use dormouse_graph::{Elementwise, Graph, Node, NodeId, Output, Tensor};
-use dormouse_value::{DynamicOp, Op, ScatterOp, UnaryOp};
+use dormouse_value::{DynamicOp, Op, ScatterOp, SegmentOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 
 /// One gradient an operand; missing ones at the end are `None`.
@@ -69,7 +70,8 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         | Op::OneHot { .. }
         | Op::ShapeOf { .. }
         | Op::SizeOf { .. }
-        | Op::Iota { .. } => Found::new(),
+        | Op::Iota { .. }
+        | Op::SearchSorted { .. } => Found::new(),
         Op::Unary(op) => elementwise::unary(*op, s),
         Op::Binary(op) => elementwise::binary(*op, s),
         Op::Select => elementwise::select(s),
@@ -118,6 +120,14 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
             apply(op, &[s.x[0].zeros_like(), s.x[1], dy])
         }),
         Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, s),
+        Op::Segment { op, segments, .. } => one(&|dy| order::segment(*op, *segments, dy, s)),
+        Op::SegmentSpread { segments } => one(&|g| {
+            let op = Op::Segment { op: SegmentOp::Sum, segments: *segments, sorted: false };
+            apply(op, &[g, s.x[1]])
+        }),
+        Op::TopK { .. } => one(&|dy| apply(Op::PickGrad, &[dy, s.y.port(1), s.x[0]])),
+        Op::Pick => one(&|dy| apply(Op::PickGrad, &[dy, s.x[1], s.x[0]])),
+        Op::PickGrad => one(&|g| apply(Op::Pick, &[g, s.x[1]])),
     }
 }
 

@@ -13,4 +13,7 @@ pub(crate) mod matrices;
 pub(crate) mod nn;
 pub(crate) mod random;
 pub(crate) mod reduction;
+pub(crate) mod segments;
 pub(crate) mod slicing;
+pub(crate) mod sorting;
+pub(crate) mod statistics;

@@ -5,6 +5,7 @@ mod array;
 mod dynamic;
 mod elementwise;
 mod nn;
+mod order;
 mod part;
 mod reduction;
 
@@ -60,7 +61,8 @@ fn arity(op: &Op) -> usize {
         | Op::Conv2dFilterGrad(_)
         | Op::MaxPoolGrad { .. }
         | Op::MaxPoolGradGrad { .. }
-        | Op::ScatterNd { .. } => 3,
+        | Op::ScatterNd { .. }
+        | Op::PickGrad => 3,
         Op::ConcatGrad { .. }
         | Op::Binary(_)
         | Op::Compare(_)
@@ -77,7 +79,11 @@ fn arity(op: &Op) -> usize {
         | Op::Conv2d(_)
         | Op::AveragePoolGrad { .. }
         | Op::StridedSliceGrad { .. }
-        | Op::GatherNd { .. } => 2,
+        | Op::GatherNd { .. }
+        | Op::Segment { .. }
+        | Op::SegmentSpread { .. }
+        | Op::Pick
+        | Op::SearchSorted { .. } => 2,
         Op::Identity
         | Op::StopGradient
         | Op::EnsureShape { .. }
@@ -108,7 +114,8 @@ fn arity(op: &Op) -> usize {
         | Op::Pool2d { .. }
         | Op::StridedSlice { .. }
         | Op::Regroup { .. }
-        | Op::Iota { .. } => 1,
+        | Op::Iota { .. }
+        | Op::TopK { .. } => 1,
     }
 }
 
@@ -126,7 +133,7 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::AddN => elementwise::add_n(x),
         Op::Reduce { op, axes, keep_dims } => reduction::reduce(*op, axes.as_deref(), *keep_dims, &x[0]),
         Op::ArgMax { axis, output } | Op::ArgMin { axis, output } => reduction::arg(*axis, *output, &x[0]),
-        Op::Cumulative { axis, .. } => reduction::cumulative(*axis, &x[0]),
+        Op::Cumulative { op, axis, .. } => reduction::cumulative(*op, *axis, &x[0]),
         Op::MatMul { transpose_a, transpose_b } => array::matmul(*transpose_a, *transpose_b, &x[0], &x[1]),
         Op::Reshape { dims } => array::reshape(dims, &x[0]),
         Op::ReshapeLike => array::reshape_like(&x[0], &x[1]),
@@ -169,6 +176,12 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::GatherNd { batch_dims } => part::gather_nd(*batch_dims, &x[0], &x[1]),
         Op::ScatterNd { op, batch_dims } => part::scatter_nd(*op, *batch_dims, &x[0], &x[1], &x[2]),
         Op::Iota { axis, dtype } => part::iota(*axis, *dtype, &x[0]),
+        Op::Segment { segments, sorted, .. } => order::segment(*segments, *sorted, &x[0], &x[1]),
+        Op::SegmentSpread { segments } => order::segment_spread(*segments, &x[0], &x[1]),
+        Op::TopK { k } => order::top_k(*k, &x[0]),
+        Op::Pick => order::pick(&x[0], &x[1]),
+        Op::PickGrad => order::pick_grad(&x[0], &x[1], &x[2]),
+        Op::SearchSorted { output, .. } => order::search_sorted(*output, &x[0], &x[1]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names: TensorFlow's rule of making them unique, the name that each operation's nodes get, and what mistakes call it.
 
 use dormouse_value::{
-    BinaryOp, CompareOp, CumulativeOp, DynamicOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, UnaryOp,
+    BinaryOp, CompareOp, CumulativeOp, DynamicOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, SegmentOp, UnaryOp,
 };
 use rustc_hash::FxHashMap;
 
@@ -157,6 +157,7 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::ArgMin { .. } => "ArgMin",
         Op::Cumulative { op: CumulativeOp::Sum, .. } => "Cumsum",
         Op::Cumulative { op: CumulativeOp::Prod, .. } => "Cumprod",
+        Op::Cumulative { op: CumulativeOp::LogSumExp, .. } => "CumulativeLogsumexp",
         Op::MatMul { .. } => "MatMul",
         Op::Reshape { .. } | Op::ReshapeLike | Op::Regroup { .. } => "Reshape",
         Op::ExpandDims { .. } => "ExpandDims",
@@ -196,6 +197,24 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::ScatterNd { op: ScatterOp::Add, .. } => "TensorScatterAdd",
         Op::ScatterNd { op: ScatterOp::Sub, .. } => "TensorScatterSub",
         Op::Iota { .. } => "range",
+        Op::Segment { op, sorted: false, .. } => match op {
+            SegmentOp::Sum => "UnsortedSegmentSum",
+            SegmentOp::Prod => "UnsortedSegmentProd",
+            SegmentOp::Max => "UnsortedSegmentMax",
+            SegmentOp::Min => "UnsortedSegmentMin",
+        },
+        Op::Segment { op, sorted: true, .. } => match op {
+            SegmentOp::Sum => "SegmentSum",
+            SegmentOp::Prod => "SegmentProd",
+            SegmentOp::Max => "SegmentMax",
+            SegmentOp::Min => "SegmentMin",
+        },
+        Op::SegmentSpread { .. } => "SegmentSpread",
+        Op::TopK { .. } => "TopKV2",
+        Op::Pick => "Pick",
+        Op::PickGrad => "PickGrad",
+        Op::SearchSorted { right: false, .. } => "LowerBound",
+        Op::SearchSorted { right: true, .. } => "UpperBound",
     }
 }
 
@@ -299,6 +318,7 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::ArgMin { .. } => "argmin",
         Op::Cumulative { op: CumulativeOp::Sum, .. } => "cumsum",
         Op::Cumulative { op: CumulativeOp::Prod, .. } => "cumprod",
+        Op::Cumulative { op: CumulativeOp::LogSumExp, .. } => "cumulative_logsumexp",
         Op::MatMul { .. } => "matmul",
         Op::Reshape { .. } | Op::Regroup { .. } => "reshape",
         Op::ReshapeLike => "reshape_like",
@@ -341,6 +361,23 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::ScatterNd { op: ScatterOp::Add, .. } => "scatter_nd_add",
         Op::ScatterNd { op: ScatterOp::Sub, .. } => "scatter_nd_sub",
         Op::Iota { .. } => "iota",
+        Op::Segment { op, sorted: false, .. } => match op {
+            SegmentOp::Sum => "unsorted_segment_sum",
+            SegmentOp::Prod => "unsorted_segment_prod",
+            SegmentOp::Max => "unsorted_segment_max",
+            SegmentOp::Min => "unsorted_segment_min",
+        },
+        Op::Segment { op, sorted: true, .. } => match op {
+            SegmentOp::Sum => "segment_sum",
+            SegmentOp::Prod => "segment_prod",
+            SegmentOp::Max => "segment_max",
+            SegmentOp::Min => "segment_min",
+        },
+        Op::SegmentSpread { .. } => "segment_spread",
+        Op::TopK { .. } => "top_k",
+        Op::Pick => "pick",
+        Op::PickGrad => "pick_grad",
+        Op::SearchSorted { .. } => "searchsorted",
     }
 }
 

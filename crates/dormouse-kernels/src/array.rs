@@ -3,7 +3,8 @@
 //! A separate family because its code knows elements by their size alone: a copy of 4 bytes serves `f32` and `i32`.
 //! `strided` copies out of a view (transpose, slice, tile, a part of a concat), `place` copies into a larger result
 //! (concat, pad, the gradient of a slice), `parts` takes every other element, `gather`, `gather_nd` and `scatter_nd` move what
-//! indices name, `one_hot` marks it, `tile_grad` adds up copies, `iota` counts, `metadata` tells shapes. What they share stands here: checked operands, ranges as tiles, a walk over axes.
+//! indices name, `pick` what each row's own indices name, `segment` takes together what has one number, `top_k` and
+//! `search_sorted` go by order, `one_hot` marks, `tile_grad` adds up copies, `iota` counts, `metadata` tells shapes. What they share stands here: checked operands, ranges as tiles, a walk over axes.
 
 mod gather;
 mod gather_nd;
@@ -11,12 +12,16 @@ mod iota;
 mod metadata;
 mod one_hot;
 mod parts;
+mod pick;
 mod place;
 mod scatter_nd;
+mod search_sorted;
+mod segment;
 mod strided;
 #[cfg(test)]
 mod testing;
 mod tile_grad;
+mod top_k;
 
 use std::ops::Range;
 
@@ -29,10 +34,14 @@ pub(crate) use iota::iota;
 pub(crate) use metadata::{reshape, shape_of, size_of};
 pub(crate) use one_hot::{OneHotValues, one_hot};
 pub(crate) use parts::{strided_slice, strided_slice_grad};
+pub(crate) use pick::{pick, pick_grad};
 pub(crate) use place::{concat, pad, slice_grad};
 pub(crate) use scatter_nd::scatter_nd;
+pub(crate) use search_sorted::search_sorted;
+pub(crate) use segment::{segment, segment_spread};
 pub(crate) use strided::{concat_grad, slice, slice_like, tile, transpose};
 pub(crate) use tile_grad::tile_grad;
+pub(crate) use top_k::top_k;
 
 use crate::{Cost, Kernel, KernelError, Spec};
 

@@ -60,8 +60,16 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::GatherNd { batch_dims } => array::gather_nd(*batch_dims, inputs, outputs),
         Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, inputs, outputs),
         Op::Iota { axis, dtype } => array::iota(*axis, *dtype, inputs, outputs),
+        Op::Pick => array::pick(inputs, outputs),
+        Op::PickGrad => array::pick_grad(inputs, outputs),
         Op::ShapeOf { output } => array::shape_of(*output, inputs, outputs),
         Op::SizeOf { output } => array::size_of(*output, inputs, outputs),
+
+        // Order and segments.
+        Op::Segment { op, segments, sorted } => array::segment(*op, *segments, *sorted, inputs, outputs),
+        Op::SegmentSpread { segments } => array::segment_spread(*segments, inputs, outputs),
+        Op::TopK { k } => array::top_k(*k, inputs, outputs),
+        Op::SearchSorted { right, output } => array::search_sorted(*right, *output, inputs, outputs),
 
         // Matrix products.
         Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, inputs, outputs),

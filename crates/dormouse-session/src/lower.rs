@@ -497,7 +497,13 @@ impl<'a> Lowering<'a> {
             | Op::StridedSliceGrad { .. }
             | Op::GatherNd { .. }
             | Op::ScatterNd { .. }
-            | Op::Iota { .. } => {
+            | Op::Iota { .. }
+            | Op::Segment { .. }
+            | Op::SegmentSpread { .. }
+            | Op::TopK { .. }
+            | Op::Pick
+            | Op::PickGrad
+            | Op::SearchSorted { .. } => {
                 let results: SmallVec<[ValueId; 1]> =
                     specs.into_iter().map(|spec| self.program.add_value(spec, Origin::Computed)).collect();
                 for (port, value) in results.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Clipping: gradients that are too long, made shorter.
 
-use dormouse_graph::{Elementwise, Graph, Reduction, Symbol, Tensor, keep_dims};
+use dormouse_graph::{Array, Axes, Elementwise, Graph, Reduction, Symbol, Tensor, keep_dims};
 use dormouse_value::Op;
 
 use crate::is_poisoned;
@@ -47,14 +47,56 @@ where
             let told = graph.mistake(format!("clip_by_global_norm: the limit is {limit}; it must be positive"));
             return (tensors.to_vec(), Some(told));
         }
-        graph.name_scope("clip_by_global_norm", || {
-            // The last term is 0, or NaN of a norm that is not finite.
-            let scale = limit * (1.0 / norm).minimum(1.0 / limit) + norm * 0.0;
-            let clip = |t: &T| match (*t).into() {
-                Some(tensor) => T::from(tensor * scale.cast(tensor.dtype())),
-                None => *t,
-            };
-            (tensors.iter().map(clip).collect(), Some(norm))
+        (clipped(tensors, limit, norm), Some(norm))
+    })
+}
+
+/// As [`clip_by_global_norm`], by a norm that is told: TensorFlow's `use_norm`.
+#[track_caller]
+pub fn clip_by_global_norm_with<T>(tensors: &[T], limit: f64, norm: Tensor) -> Vec<T>
+where
+    T: Copy + Into<Option<Tensor>> + From<Tensor>,
+{
+    let graph = norm.graph();
+    graph.located(|| {
+        if limit.is_nan() || limit <= 0.0 {
+            graph.mistake(format!("clip_by_global_norm: the limit is {limit}; it must be positive"));
+            return tensors.to_vec();
+        }
+        clipped(tensors, limit, norm)
+    })
+}
+
+fn clipped<T>(tensors: &[T], limit: f64, norm: Tensor) -> Vec<T>
+where
+    T: Copy + Into<Option<Tensor>> + From<Tensor>,
+{
+    norm.graph().name_scope("clip_by_global_norm", || {
+        // The last term is 0, or NaN of a norm that is not finite.
+        let scale = limit * (1.0 / norm).minimum(1.0 / limit) + norm * 0.0;
+        let clip = |t: &T| match (*t).into() {
+            Some(tensor) => T::from(tensor * scale.cast(tensor.dtype())),
+            None => *t,
+        };
+        tensors.iter().map(clip).collect()
+    })
+}
+
+/// The tensor, shortened so that √(Σ t²) over its number of elements is not above `limit`. TensorFlow's
+/// `clip_by_average_norm`.
+#[track_caller]
+pub fn clip_by_average_norm(tensor: impl Symbol, limit: f64) -> Tensor {
+    let x = tensor.tensor();
+    let graph = x.graph();
+    graph.located(|| {
+        if limit.is_nan() || limit <= 0.0 {
+            return graph.mistake(format!("clip_by_average_norm: the limit is {limit}; it must be positive"));
+        }
+        graph.name_scope("clip_by_average_norm", || {
+            let own = graph.current_scope();
+            let count = x.size_of().cast(x.dtype());
+            let scale = (x.square().sum().rsqrt() * count).minimum(1.0 / limit);
+            (x * limit * scale).named(&own)
         })
     })
 }
@@ -65,16 +107,25 @@ pub fn clip_by_norm(tensor: impl Symbol, limit: f64) -> Tensor {
     let x = tensor.tensor();
     let graph = x.graph();
     graph.located(|| {
-        if limit.is_nan() || limit < 0.0 {
-            return graph.mistake(format!("clip_by_norm: the limit is {limit}; it must be 0 or more"));
-        }
         let Some(rank) = x.shape().rank() else {
             let told = format!("clip_by_norm: the rank of {} is not known", x.name());
             return if is_poisoned(x) { x } else { graph.mistake(told) };
         };
+        clip_by_norm_over(x, limit, (0..rank as i32).collect::<Vec<i32>>())
+    })
+}
+
+/// As [`clip_by_norm`], each part of the tensor along these axes by itself: TensorFlow's `axes`.
+#[track_caller]
+pub fn clip_by_norm_over(tensor: impl Symbol, limit: f64, axes: impl Into<Axes>) -> Tensor {
+    let (x, axes) = (tensor.tensor(), axes.into());
+    let graph = x.graph();
+    graph.located(|| {
+        if limit.is_nan() || limit < 0.0 {
+            return graph.mistake(format!("clip_by_norm: the limit is {limit}; it must be 0 or more"));
+        }
         graph.name_scope("clip_by_norm", || {
             let own = graph.current_scope();
-            let axes: Vec<i32> = (0..rank as i32).collect();
             let square = x.square().sum_over(keep_dims(axes));
             // The root is taken of 1 where all is 0, where its gradient would be infinite.
             let present = square.greater(0.0);

@@ -47,7 +47,9 @@ mod scalar;
 mod schedule;
 
 pub use average::ExponentialMovingAverage;
-pub use clip::{clip_by_global_norm, clip_by_norm, global_norm};
+pub use clip::{
+    clip_by_average_norm, clip_by_global_norm, clip_by_global_norm_with, clip_by_norm, clip_by_norm_over, global_norm,
+};
 pub use gradient_check::{GradientCheck, check_gradients};
 pub use optimizer::adagrad::Adagrad;
 pub use optimizer::adam::Adam;

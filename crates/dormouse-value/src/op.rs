@@ -223,6 +223,21 @@ pub enum CumulativeOp {
     Sum,
     /// Running product.
     Prod,
+    /// ln of the running sum of exponentials, −∞ of none. Floats.
+    LogSumExp,
+}
+
+/// What a reduction by segments does with the elements of one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SegmentOp {
+    /// Σx in the elements' order; 0 of none; integers wrap.
+    Sum,
+    /// Πx in the elements' order; 1 of none; integers wrap.
+    Prod,
+    /// The largest; of a NaN and what follows it the latter, as in TensorFlow.
+    Max,
+    /// The smallest; of a NaN and what follows it the latter, as in TensorFlow.
+    Min,
 }
 
 /// How a window meets the border.
@@ -553,12 +568,48 @@ pub enum Op {
         /// A dtype of numbers; indices that it cannot hold wrap.
         dtype: DType,
     },
+    /// `(x [p.., r..], segments [p..]) → [n, r..]`: the elements of each segment to one. Segments are i32 or i64; elements
+    /// of a negative one are left out, one of n or more fails the run. The largest of no elements is the lowest finite
+    /// number, the smallest the highest, and no result is beyond these.
+    Segment {
+        /// What is done.
+        op: SegmentOp,
+        /// The number of segments, n.
+        segments: u64,
+        /// Whether segments are a vector that never falls and begins at 0 or later, or the run fails. The largest or
+        /// smallest of no elements is then 0, and infinities are kept.
+        sorted: bool,
+    },
+    /// `(x [n, r..], segments [p..]) → [p.., r..]`: each segment's part of x, zeros where it is negative; one of n or more
+    /// fails the run.
+    SegmentSpread {
+        /// The number of segments, n.
+        segments: u64,
+    },
+    /// `(x [.., n]) → (values [.., k], indices [.., k])`: the k largest of each row, the largest first, of equals the one
+    /// before, NaNs last. Indices are i32.
+    TopK {
+        /// How many; `None` is all.
+        k: Option<u32>,
+    },
+    /// `(x [.., n], indices [.., k]) → [.., k]`: of each row the elements at its own indices. One outside fails the run.
+    Pick,
+    /// `(dy [.., k], indices [.., k], like [.., n])`: zeros of `like`'s shape with dy added at each row's own indices.
+    PickGrad,
+    /// `(rows [.., n], x [.., m]) → [.., m]`: how many of the row's elements, which never fall, are below x.
+    SearchSorted {
+        /// Whether those equal to x count too.
+        right: bool,
+        /// `I32` or `I64`.
+        output: DType,
+    },
 }
 
 impl Op {
     /// How many tensors it gives.
     pub fn outputs(&self) -> usize {
-        if matches!(self, Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy) { 2 } else { 1 }
+        let two = matches!(self, Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy | Op::TopK { .. });
+        if two { 2 } else { 1 }
     }
 
     /// Whether operand `index` gives its shape only.
@@ -573,7 +624,7 @@ impl Op {
             | Op::AveragePoolGrad { .. }
             | Op::ConcatGrad { .. }
             | Op::StridedSliceGrad { .. } => index >= 1,
-            Op::GatherGrad { .. } | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => index == 2,
+            Op::GatherGrad { .. } | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) | Op::PickGrad => index == 2,
             Op::Identity
             | Op::StopGradient
             | Op::EnsureShape { .. }
@@ -614,7 +665,12 @@ impl Op {
             | Op::StridedSlice { .. }
             | Op::Regroup { .. }
             | Op::GatherNd { .. }
-            | Op::ScatterNd { .. } => false,
+            | Op::ScatterNd { .. }
+            | Op::Segment { .. }
+            | Op::SegmentSpread { .. }
+            | Op::TopK { .. }
+            | Op::Pick
+            | Op::SearchSorted { .. } => false,
         }
     }
 }

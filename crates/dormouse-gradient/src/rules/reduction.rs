@@ -74,7 +74,22 @@ pub(super) fn cumulative(
     match op {
         CumulativeOp::Sum => back(dy),
         CumulativeOp::Prod => running_product(axis, exclusive, reverse, dy, s),
+        CumulativeOp::LogSumExp => running_log_sum(axis, exclusive, reverse, dy, s),
     }
+}
+
+/// yⱼ = ln Σₖ exp xₖ over k up to j ⇒ dxᵢ = Σⱼ dyⱼ exp(xᵢ − yⱼ) over j from i on. Both signs of dy are summed as logarithms,
+/// so that nothing overflows on the way.
+fn running_log_sum(axis: i32, exclusive: bool, reverse: bool, dy: Tensor, s: &Site<'_>) -> Tensor {
+    let (x, y) = (s.x[0], s.y);
+    let part = |dy: Tensor| {
+        let some = dy.greater(0.0);
+        let logarithm = some.select(dy, dy.ones_like()).log() - y;
+        let terms = some.select(logarithm, dy.zeros_like() + f64::NEG_INFINITY);
+        let op = Op::Cumulative { op: CumulativeOp::LogSumExp, axis, exclusive, reverse: !reverse };
+        (s.graph.apply(op, &[terms]) + x).exp()
+    };
+    part(dy) - part(-dy)
 }
 
 /// yⱼ = Πₖ xₖ over k up to j ⇒ dxᵢ = Σⱼ dyⱼ yⱼ / xᵢ over j from i on, where xᵢ ≠ 0. Of the zeros only the first, as it

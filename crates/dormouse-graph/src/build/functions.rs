@@ -185,7 +185,11 @@ impl<S: Symbol> Functions for S {}
 
 /// Nodes in a scope of their own, the last of which, made by what `build` is given, has the scope's name.
 #[track_caller]
-fn composed(x: Tensor, name: &str, build: impl FnOnce(&dyn Fn(Op, &[Tensor]) -> Tensor) -> Tensor) -> Tensor {
+pub(super) fn composed(
+    x: Tensor,
+    name: &str,
+    build: impl FnOnce(&dyn Fn(Op, &[Tensor]) -> Tensor) -> Tensor,
+) -> Tensor {
     let at = Location::caller();
     let graph = x.graph();
     graph.located(|| {

@@ -9,8 +9,8 @@ use crate::tensor::{Symbol, Tensor};
 /// [`keep_dims`] of either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Axes {
-    axes: SmallVec<[i32; 4]>,
-    keep_dims: bool,
+    pub(super) axes: SmallVec<[i32; 4]>,
+    pub(super) keep_dims: bool,
 }
 
 /// These axes, which stay in the result with extent 1.
@@ -103,6 +103,26 @@ pub trait Reduction: Symbol {
     #[track_caller]
     fn cumprod(self, axis: i32, running: Running) -> Tensor {
         cumulative(self.tensor(), CumulativeOp::Prod, axis, running)
+    }
+
+    /// As [`Reduction::argmax`], in an index dtype, i32 or i64.
+    #[track_caller]
+    fn argmax_as(self, axis: i32, output: DType) -> Tensor {
+        let x = self.tensor();
+        x.graph().apply(Op::ArgMax { axis, output }, &[x])
+    }
+
+    /// As [`Reduction::argmin`], in an index dtype, i32 or i64.
+    #[track_caller]
+    fn argmin_as(self, axis: i32, output: DType) -> Tensor {
+        let x = self.tensor();
+        x.graph().apply(Op::ArgMin { axis, output }, &[x])
+    }
+
+    /// ln of the running sum of exponentials along an axis, without overflow; −∞ of none. Floats.
+    #[track_caller]
+    fn cumulative_logsumexp(self, axis: i32, running: Running) -> Tensor {
+        cumulative(self.tensor(), CumulativeOp::LogSumExp, axis, running)
     }
 
     /// Σx² / 2 of all elements. Floats.

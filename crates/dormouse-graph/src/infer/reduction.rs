@@ -1,8 +1,9 @@
 //! Inference of what takes many elements to one.
 
-use dormouse_value::{DType, Dim, ReduceOp, Shape};
+use dormouse_value::{CumulativeOp, DType, Dim, ReduceOp, Shape};
 use smallvec::SmallVec;
 
+use super::elementwise::floats;
 use super::{Facts, axis_of, one};
 use crate::node::Fact;
 
@@ -39,9 +40,6 @@ pub(super) fn reduce(op: ReduceOp, axes: Option<&[i32]>, keep_dims: bool, x: &Fa
 
 pub(super) fn arg(axis: i32, output: DType, x: &Fact) -> Facts {
     index_dtype(output)?;
-    if x.dtype == DType::Bool {
-        return Err("takes numbers, not bool; cast it first".to_owned());
-    }
     let shape = match x.shape.dims() {
         None => Shape::unknown(),
         Some(dims) => {
@@ -55,9 +53,16 @@ pub(super) fn arg(axis: i32, output: DType, x: &Fact) -> Facts {
     one(Fact { dtype: output, shape })
 }
 
-pub(super) fn cumulative(axis: i32, x: &Fact) -> Facts {
-    if x.dtype == DType::Bool {
-        return Err("takes numbers, not bool; cast it first".to_owned());
+pub(super) fn cumulative(op: CumulativeOp, axis: i32, x: &Fact) -> Facts {
+    match op {
+        CumulativeOp::Sum | CumulativeOp::Prod => {
+            if x.dtype == DType::Bool {
+                return Err("takes numbers, not bool; cast it first".to_owned());
+            }
+        }
+        CumulativeOp::LogSumExp => {
+            floats(x)?;
+        }
     }
     if let Some(rank) = x.shape.rank() {
         axis_of(axis, rank)?;

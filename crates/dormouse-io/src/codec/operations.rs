@@ -8,7 +8,7 @@ use std::fmt::{Debug, Write as _};
 use dormouse_graph::{Fact, Member, NodeId, Output, Seeds, VariableId, Write};
 use dormouse_value::{
     BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, DynamicOp, LogicalOp, Op, Padding, Part, PoolOp, Real,
-    ReduceOp, ScatterOp, Shape, UnaryOp, Window2d, shape,
+    ReduceOp, ScatterOp, SegmentOp, Shape, UnaryOp, Window2d, shape,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -74,7 +74,9 @@ exemplars!(logical: LogicalOp { And = "00", Or = "01", Xor = "02", });
 
 exemplars!(reduce: ReduceOp { Sum = "00", Mean = "01", Prod = "02", Max = "03", Min = "04", Any = "05", All = "06", });
 
-exemplars!(cumulative: CumulativeOp { Sum = "00", Prod = "01", });
+exemplars!(cumulative: CumulativeOp { Sum = "00", Prod = "01", LogSumExp = "02", });
+
+exemplars!(segment: SegmentOp { Sum = "00", Prod = "01", Max = "02", Min = "03", });
 
 exemplars!(padding: Padding { Same = "00", Valid = "01", });
 
@@ -154,6 +156,12 @@ exemplars!(operations: Op {
     GatherNd { batch_dims: 1 } = "3401",
     ScatterNd { op: ScatterOp::Add, batch_dims: 2 } = "350102",
     Iota { axis: -1, dtype: DType::I32 } = "360102",
+    Segment { op: SegmentOp::Max, segments: 300, sorted: true } = "3702fb2c0101",
+    SegmentSpread { segments: 7 } = "3807",
+    TopK { k: Some(5) } = "390105",
+    Pick = "3a",
+    PickGrad = "3b",
+    SearchSorted { right: true, output: DType::I32 } = "3c0102",
 });
 
 exemplars!(dynamic: DynamicOp {

@@ -10,6 +10,7 @@ use dormouse_value::{CumulativeOp, DType, Element};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{Middle, expect_result, operands};
+use crate::math;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
 /// Elements that one tile is to read.
@@ -40,6 +41,7 @@ pub(crate) fn cumulative(
     let name = match op {
         CumulativeOp::Sum => "cumsum",
         CumulativeOp::Prod => "cumprod",
+        CumulativeOp::LogSumExp => "cumulative_logsumexp",
     };
     let ([x], y) = operands::<1>(name, inputs, outputs)?;
     let shape = Middle::new(name, x, axis)?;
@@ -49,10 +51,15 @@ pub(crate) fn cumulative(
             match op {
                 CumulativeOp::Sum => Ok(kernel::<$t, RunningSum>(shape, direction)),
                 CumulativeOp::Prod => Ok(kernel::<$t, RunningProd>(shape, direction)),
+                CumulativeOp::LogSumExp => {
+                    Err(KernelError::new(format!("{name}: takes floats, not {x}; cast it first")))
+                }
             }
         };
     }
     match x.dtype {
+        DType::F32 if op == CumulativeOp::LogSumExp => Ok(kernel::<f32, RunningLogSum>(shape, direction)),
+        DType::F64 if op == CumulativeOp::LogSumExp => Ok(kernel::<f64, RunningLogSum>(shape, direction)),
         DType::F32 => of!(f32),
         DType::F64 => of!(f64),
         DType::I32 => of!(i32),
@@ -65,6 +72,8 @@ pub(crate) fn cumulative(
 /// What runs.
 trait Run<T>: Debug + Send + Sync + 'static {
     const START: T;
+    /// What a step takes, in additions.
+    const STEPS: f64 = 1.0;
     fn step(a: T, b: T) -> T;
 }
 
@@ -73,6 +82,9 @@ struct RunningSum;
 
 #[derive(Debug)]
 struct RunningProd;
+
+#[derive(Debug)]
+struct RunningLogSum;
 
 macro_rules! runs {
     ($($t:ty: $zero:expr, $one:expr, |$a:ident, $b:ident| $add:expr, $mul:expr);*) => { $(
@@ -92,13 +104,31 @@ runs!(f32: 0.0, 1.0, |a, b| a + b, a * b; f64: 0.0, 1.0, |a, b| a + b, a * b;
     i32: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b); i64: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
     u8: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b));
 
+macro_rules! log_sums {
+    ($($t:ty)*) => { $(
+        impl Run<$t> for RunningLogSum {
+            const START: $t = <$t>::NEG_INFINITY;
+            const STEPS: f64 = 15.0;
+            // ln(eᵃ + eᵇ) by the larger, which may be infinite.
+            #[inline(always)]
+            fn step(a: $t, b: $t) -> $t {
+                let (low, high) = if a > b { (b, a) } else { (a, b) };
+                let distance = low - high;
+                let sum = high + math::ln_1p(math::exp(distance));
+                if high.is_infinite() { if low.is_nan() { low } else { high } } else { sum }
+            }
+        }
+    )* };
+}
+log_sums!(f32 f64);
+
 fn kernel<T: Element, R: Run<T>>(shape: Middle, direction: Direction) -> Kernel {
     let elements = shape.len();
     let strip = shape.inner.min(STRIP);
     let units = if elements == 0 { 0 } else { shape.outer * shape.inner.div_ceil(STRIP) };
     let per_tile = (TILE / (shape.extent * strip).max(1)).max(1);
     let tiles = units.div_ceil(per_tile);
-    let nanos = if shape.inner == 1 { 1.2 } else { 0.3 };
+    let nanos = if shape.inner == 1 { 1.2 } else { 0.3 } * R::STEPS;
     let cost = Cost {
         flops: elements as f64,
         bytes: (2 * elements * size_of::<T>()) as f64,
