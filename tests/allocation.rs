@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dormouse::prelude::*;
-use dormouse::session::{Optimize, SessionOptions};
+use dormouse::session::SessionOptions;
 
 struct Counting;
 
@@ -65,7 +65,7 @@ fn the_second_run_of_a_training_step_allocates_what_it_hands_back() {
     let images = Value::from_elements(&[100, 784], (0..78_400).map(|i| (i % 255) as f32 / 255.0).collect()).unwrap();
     let labels = Value::from((0..100_i64).map(|i| i % 10).collect::<Vec<_>>());
     for threads in [1, 2] {
-        let options = SessionOptions { threads: Some(threads), optimize: Optimize::Full };
+        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
         let session = Session::with_options(&graph, options).unwrap();
         session.run(init, ()).unwrap();
         let step = session.prepare((loss, train), (x, y)).unwrap();

@@ -107,7 +107,11 @@ fn numbers_that_allow_no_result() {
         let checked = x.log().check_numerics("the logarithm").named("checked");
         let update = table.assign_add(table).operation();
         let init = graph.initializer();
-        let session = Session::with_options(&graph, SessionOptions { optimize, threads: Some(threads) }).unwrap();
+        let session = Session::with_options(
+            &graph,
+            SessionOptions { optimize, threads: Some(threads), ..SessionOptions::default() },
+        )
+        .unwrap();
         session.run(init, feeds![]).unwrap();
         let failed = |outcome: Result<(Value, ()), dormouse::session::Error>, parts: &[&str]| {
             has(&outcome.unwrap_err().to_string(), parts);

@@ -7,9 +7,30 @@ use std::path::Path;
 
 use dormouse::data::{Dataset, Mnist, Order};
 use dormouse::gradient::{hessians, jacobian};
+use dormouse::graph::{CustomOp, Fact};
 use dormouse::prelude::*;
 use dormouse::session::SessionOptions;
+use dormouse::value::ValueView;
 use ndarray::Array2;
+
+/// An operation of one's own.
+#[derive(Debug)]
+struct Doubled;
+
+impl CustomOp for Doubled {
+    fn name(&self) -> &'static str {
+        "Doubled"
+    }
+
+    fn infer(&self, operands: &[Fact]) -> Result<Vec<Fact>, String> {
+        Ok(operands.to_vec())
+    }
+
+    fn compute(&self, operands: &[ValueView<'_>]) -> Result<Vec<Value>, String> {
+        let ValueView::F32(x) = &operands[0] else { return Err("takes f32".to_owned()) };
+        Ok(vec![x.mapv(|x| 2.0 * x).into()])
+    }
+}
 
 /// Evaluates each row.
 macro_rules! rows {
@@ -193,6 +214,12 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         x.reshape_to(b.shape_of());
         graph.cond(loss.greater(0.0), || loss, || -loss);
         graph.case([(loss.less(0.0), || -loss)], || loss);
+        x.assert_positive("pixels");
+        x.print("x = ");
+        x.check_numerics("x");
+        graph.add_check_numerics_ops();
+        graph.custom_gradient(&[x], || x.round(), |of| vec![of.upstream[0]]);
+        graph.apply_custom(Doubled, &[x]);
         gradients(loss, [w, bias]);
         Gradients::of([loss, loss]).upstream([loss, loss]).with_respect_to([w]);
         Gradients::of(loss).stop_at(value).with_respect_to([w]);

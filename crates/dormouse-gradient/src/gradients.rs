@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use dormouse_graph::{
-    BranchId, BranchInfo, Elementwise, Graph, Node, NodeId, NodeKind, Output, Symbol, Tensor, Variable, VariableId,
+    BranchId, BranchInfo, Custom, Differentiated, Elementwise, Graph, Node, NodeId, NodeKind, Output, Symbol, Tensor,
+    Variable, VariableId,
 };
 use dormouse_value::Op;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -499,6 +500,7 @@ fn differentiate(
             found.resize(node.operands.len(), None);
             found
         }
+        NodeKind::Custom(custom) => custom_gradient(graph, id, node, custom, dy),
         // Each side gets what reaches the choice; on the way out of its branch it is chosen again.
         NodeKind::Choice => std::iter::once(None).chain(dy.iter().copied()).chain(dy.iter().copied()).collect(),
         NodeKind::Placeholder
@@ -511,6 +513,45 @@ fn differentiate(
         | NodeKind::Group
         | NodeKind::Mistake => none(),
     }
+}
+
+/// What an operation of one's own says its gradients are, where that can be.
+fn custom_gradient(
+    graph: &'static Graph,
+    id: NodeId,
+    node: &Node,
+    custom: &Custom,
+    dy: &[Option<Tensor>],
+) -> SmallVec<[Option<Tensor>; 3]> {
+    let operands: Vec<Tensor> = node.operands.iter().map(|o| graph.output(*o)).collect();
+    let results = (0..node.facts.len() as u32).map(|port| graph.output(Output { node: id, port })).collect();
+    let found = match custom.op() {
+        Ok(op) => op.gradient(&Differentiated { operands: operands.clone(), results, upstream: dy.to_vec() }),
+        Err(message) => Some(vec![Some(graph.mistake(format!("gradients: {}: {message}", node.name)))]),
+    };
+    let mut found: SmallVec<[Option<Tensor>; 3]> = found.unwrap_or_default().into();
+    if found.len() > operands.len() {
+        graph.mistake(format!("gradients: {} gives {} for {} operands", node.name, found.len(), operands.len()));
+    }
+    found.resize(operands.len(), None);
+    for (gradient, x) in found.iter_mut().zip(operands) {
+        if let Some(g) = gradient {
+            let fits = g.dtype() == x.dtype() && g.shape().unify(&x.shape()).is_some();
+            if !fits && g.graph().node(g.output().node).is_some_and(|n| n.kind != NodeKind::Mistake) {
+                let (given, wanted) = (g.fact(), x.fact());
+                *gradient = Some(graph.mistake(format!(
+                    "gradients: {} gives {}{} for {}, which is {}{}",
+                    node.name,
+                    given.dtype,
+                    given.shape,
+                    x.name(),
+                    wanted.dtype,
+                    wanted.shape
+                )));
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

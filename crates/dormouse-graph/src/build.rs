@@ -4,6 +4,7 @@ pub(crate) mod array;
 pub(crate) mod blocks;
 pub(crate) mod contraction;
 pub(crate) mod control;
+pub(crate) mod debug;
 pub(crate) mod dynamic;
 pub(crate) mod elementwise;
 pub(crate) mod functions;

@@ -235,6 +235,8 @@ impl Frozen {
                 _ => Err("its shape is not known".to_owned()),
             },
             NodeKind::Dynamic(op) => gives(&infer_dynamic(op, operands)?),
+            // Of an operation that the program does not have nothing is known, and no run of it begins.
+            NodeKind::Custom(custom) => custom.op().map_or(Ok(()), |_| gives(&custom.infer(operands)?)),
             NodeKind::Choice => gives(&chosen(operands)?),
             NodeKind::Group => count(0).and_then(|()| gives(&[])),
             NodeKind::Mistake => Err("it could not be built".to_owned()),

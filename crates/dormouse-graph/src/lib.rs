@@ -23,6 +23,7 @@
 
 mod build;
 mod context;
+mod custom;
 mod frozen;
 mod graph;
 mod infer;
@@ -37,6 +38,7 @@ pub use build::array::{Array, Extents, OneHot};
 pub use build::blocks::Blocks;
 pub use build::contraction::{Contraction, Summed};
 pub use build::control::Branch;
+pub use build::debug::{Checks, Print};
 pub use build::dynamic::Dynamic;
 pub use build::elementwise::Elementwise;
 pub use build::functions::Functions;
@@ -51,6 +53,7 @@ pub use build::slicing::{NewAxis, Parts, Rest, Slicing, StridedSlice, by};
 pub use build::sorting::{Direction, Side, Sorting};
 pub use build::statistics::{Norm, Statistics, normalize_moments};
 pub use context::Reuse;
+pub use custom::{Custom, CustomOp, DecodeCustomOp, Differentiated, register_custom_op};
 pub use frozen::Frozen;
 pub use graph::{Graph, OwnedGraph};
 pub use infer::{infer, infer_dynamic};

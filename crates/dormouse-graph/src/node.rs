@@ -6,6 +6,8 @@ use dormouse_value::{DType, Distribution, DynamicOp, Op, ScatterOp, Shape, Value
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::custom::Custom;
+
 /// The place of a node in its graph's arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeId(pub u32);
@@ -136,6 +138,8 @@ pub enum NodeKind {
     Dynamic(DynamicOp),
     /// (predicate, then₀, …, otherwise₀, …): the tensors of one side; only that side's are computed.
     Choice,
+    /// An operation of the program's own.
+    Custom(Custom),
     /// Nothing but its control inputs; gives no tensor.
     Group,
     /// Stands where a node could not be built; every session refuses it.

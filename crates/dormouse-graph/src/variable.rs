@@ -172,7 +172,7 @@ impl Graph {
                     let node = &s.nodes[id.index()];
                     let copied = match node.kind {
                         NodeKind::Variable(_) => true,
-                        NodeKind::Op(_) | NodeKind::Dynamic(_) | NodeKind::Choice => {
+                        NodeKind::Op(_) | NodeKind::Dynamic(_) | NodeKind::Custom(_) | NodeKind::Choice => {
                             node.operands.iter().any(|o| seen[&o.node])
                         }
                         NodeKind::Placeholder
@@ -244,6 +244,7 @@ impl Graph {
             | NodeKind::Random { .. }
             | NodeKind::Dynamic(_)
             | NodeKind::Choice
+            | NodeKind::Custom(_)
             | NodeKind::Group
             | NodeKind::Mistake => None,
         }

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use dormouse_graph::{
-    BranchId, BranchInfo, Fact, Frozen, Graph, GraphId, Member, Node, NodeId, NodeKind, Output, OwnedGraph, Seeds,
-    Source, VariableId, VariableInfo, Write, infer,
+    BranchId, BranchInfo, Custom, Fact, Frozen, Graph, GraphId, Member, Node, NodeId, NodeKind, Output, OwnedGraph,
+    Seeds, Source, VariableId, VariableInfo, Write, infer,
 };
 use dormouse_value::{Distribution, DynamicOp, Op, Value, element_count};
 use serde::{Deserialize, Serialize};
@@ -141,6 +141,7 @@ enum KindRecord {
     Group,
     Dynamic(DynamicOp),
     Choice,
+    Custom { name: String, version: u32, attributes: Vec<u8> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -228,6 +229,11 @@ fn node_record(node: &Node, file: u32, constants: &mut Vec<Value>) -> std::resul
         NodeKind::Random { distribution, seeds } => KindRecord::Random { distribution: *distribution, seeds: *seeds },
         NodeKind::Dynamic(op) => KindRecord::Dynamic(op.clone()),
         NodeKind::Choice => KindRecord::Choice,
+        NodeKind::Custom(custom) => KindRecord::Custom {
+            name: custom.name().to_owned(),
+            version: custom.version(),
+            attributes: custom.attributes().to_vec(),
+        },
         NodeKind::Group => KindRecord::Group,
         NodeKind::Mistake => return Err("could not be built".to_owned()),
     };
@@ -323,6 +329,9 @@ impl Reader<'_> {
             KindRecord::Group => NodeKind::Group,
             KindRecord::Dynamic(op) => NodeKind::Dynamic(op),
             KindRecord::Choice => NodeKind::Choice,
+            KindRecord::Custom { name, version, attributes } => {
+                NodeKind::Custom(Custom::load(&name, version, &attributes)?)
+            }
         };
         let file = files.get(file as usize).ok_or_else(|| format!("there is no source file {file}"))?;
         Ok(Node {

@@ -70,6 +70,7 @@ impl Session {
                 | NodeKind::Random { .. }
                 | NodeKind::Dynamic(_)
                 | NodeKind::Choice
+                | NodeKind::Custom(_)
                 | NodeKind::Group
                 | NodeKind::Mistake => node.kind.clone(),
             };

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     UnknownOperation { name: String },
     #[error("placeholder {place} needs a feed, and the run has none; feed it: feeds![{name} => value]")]
     NotFed { name: String, place: Place },
+    #[error("a run of the session from within one of its own runs, which would wait for itself")]
+    Nested,
     #[error("a session is extended by its own graph, not by another")]
     NotExtended,
     #[error("no variable is named {name:?}")]
@@ -95,6 +97,7 @@ impl Error {
             Kind::Mistakes(_)
             | Kind::Value(_)
             | Kind::Dropped { .. }
+            | Kind::Nested
             | Kind::NotExtended
             | Kind::Arguments { .. }
             | Kind::TooLarge { .. } => None,
@@ -107,6 +110,7 @@ impl Error {
             Kind::Node { place, .. } | Kind::NotFed { place, .. } => place.source.as_ref(),
             Kind::Mistakes(mistakes) => mistakes.as_slice().first().map(dormouse_graph::Mistake::source),
             Kind::Value(_)
+            | Kind::Nested
             | Kind::NotExtended
             | Kind::OtherGraph { .. }
             | Kind::Dropped { .. }

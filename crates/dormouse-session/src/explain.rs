@@ -51,6 +51,7 @@ fn action(instruction: &Instruction) -> String {
         Action::Op(op) => format!("{op:?}"),
         Action::Loop(body) => steps(body),
         Action::LoopReduction(body, reduce) => format!("{} reduced by {reduce:?}", steps(body)),
+        Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { distribution, .. } => format!("{distribution:?}"),
     }
 }

@@ -23,6 +23,7 @@
 
 mod buffer;
 mod constants;
+mod custom;
 mod dynamic;
 mod error;
 mod evaluate;

@@ -1,18 +1,19 @@
 //! Lowering: from a graph and a request to a program. Prunes to what the request needs, gives every read its version
 //! of the variable, and makes shapes concrete.
 
-use dormouse_graph::{Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, infer};
+use dormouse_graph::{Custom, Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, infer};
 use dormouse_kernels::Spec;
-use dormouse_value::{BinaryOp, DynamicOp, Op, ScatterOp, Shape, Value, element_count};
+use dormouse_value::{BinaryOp, Dims, DynamicOp, Op, ScatterOp, Shape, Value, element_count};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::dynamic::{Settled, settle};
 use crate::error::{Error, Kind, Place, Result};
 use crate::evaluate::of_constants;
+use crate::options::SessionOptions;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 use crate::prune::{Choices, closure, prune, versions};
-use crate::stage::{Need, Next, Outcome, Progress, is_between, is_source};
+use crate::stage::{Needs, Next, Outcome, Progress, is_between, is_source};
 
 /// What a plan is made for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,6 +54,7 @@ pub(crate) fn lower(
     request: &Request,
     progress: &Progress,
     generators: &FxHashMap<NodeId, usize>,
+    options: SessionOptions,
 ) -> Result<Lowered> {
     let feeds = request.feeds.iter().enumerate();
     let fed: FxHashMap<Output, u32> = feeds.map(|(i, (output, _))| (*output, i as u32)).collect();
@@ -63,7 +65,7 @@ pub(crate) fn lower(
     let mut sides = FxHashMap::default();
     loop {
         let needed = prune(graph, wanted(), &fed, Choices::Known(&sides));
-        let mut lowering = Lowering::new(graph, request, progress, generators, &sides);
+        let mut lowering = Lowering::new(graph, request, progress, generators, &sides, options);
         lowering.all(&needed)?;
         if !lowering.decided.is_empty() {
             let decided = lowering.decided;
@@ -73,9 +75,9 @@ pub(crate) fn lower(
         } else {
             let needs = lowering.needs;
             let all = prune(graph, wanted(), &fed, Choices::Any(&sides));
-            let first = needs.iter().map(|n| n.output).filter(|o| !fed.contains_key(o)).map(|o| o.node);
+            let first = needs.outputs.iter().filter(|o| !fed.contains_key(o)).map(|o| o.node);
             let inside = closure(graph, first, &needed, &fed, &sides);
-            let mut lowering = Lowering::new(graph, request, progress, generators, &sides);
+            let mut lowering = Lowering::new(graph, request, progress, generators, &sides, options);
             lowering.all(&inside)?;
             return Ok(lowering.finish_stage(request, needs, &inside, &all));
         }
@@ -84,6 +86,7 @@ pub(crate) fn lower(
 
 struct Lowering<'a> {
     graph: &'a Frozen,
+    options: SessionOptions,
     generators: &'a FxHashMap<NodeId, usize>,
     /// The sides of choices that are known.
     sides: &'a FxHashMap<NodeId, bool>,
@@ -104,7 +107,7 @@ struct Lowering<'a> {
     blocked: FxHashSet<NodeId>,
     blocked_variables: FxHashSet<VariableId>,
     /// What has to be known for that.
-    needs: Vec<Need>,
+    needs: Needs,
     /// Choices whose sides turned out to be known.
     decided: Vec<(NodeId, bool)>,
     /// Values that do not depend on constants alone.
@@ -118,9 +121,11 @@ impl<'a> Lowering<'a> {
         progress: &'a Progress,
         generators: &'a FxHashMap<NodeId, usize>,
         sides: &'a FxHashMap<NodeId, bool>,
+        options: SessionOptions,
     ) -> Self {
         let mut lowering = Lowering {
             graph,
+            options,
             generators,
             sides,
             executed: &progress.executed,
@@ -133,7 +138,7 @@ impl<'a> Lowering<'a> {
             written: FxHashMap::default(),
             blocked: FxHashSet::default(),
             blocked_variables: FxHashSet::default(),
-            needs: Vec::new(),
+            needs: Needs::default(),
             decided: Vec::new(),
             unknown: FxHashSet::default(),
         };
@@ -142,6 +147,8 @@ impl<'a> Lowering<'a> {
             lowering.values.entry(*output).or_insert(value);
             if i >= request.feeds.len() {
                 lowering.written.insert(output.node, value);
+            } else {
+                lowering.look_at(output.node, value);
             }
         }
         for (output, value) in &progress.known {
@@ -218,6 +225,7 @@ impl<'a> Lowering<'a> {
                 self.push(id, action, SmallVec::new(), spec)
             }
             NodeKind::Dynamic(op) => return self.dynamic(id, node, op),
+            NodeKind::Custom(custom) => return self.custom(id, node, custom),
             NodeKind::Choice => return self.choice(id, node),
             NodeKind::Group => return Ok(true),
             NodeKind::Mistake => return Err(self.failed(id, "it could not be built".to_owned())),
@@ -229,7 +237,7 @@ impl<'a> Lowering<'a> {
     /// An operation whose shape depends on numbers: of fixed shape, if these are known.
     fn dynamic(&mut self, id: NodeId, node: &Node, op: &DynamicOp) -> Result<bool> {
         if is_between(op) {
-            self.need(Need { output: node.operands[0], computes: Some(id) });
+            self.needs.results(id, &node.operands);
             return Ok(false);
         }
         let settling = op.settling();
@@ -237,7 +245,7 @@ impl<'a> Lowering<'a> {
         for &output in &node.operands[settling.clone()] {
             match self.known(self.values[&output]) {
                 Some(value) => known.push(value),
-                None => self.need(Need { output, computes: None }),
+                None => self.needs.numbers(output),
             }
         }
         if known.len() < settling.len() {
@@ -251,6 +259,60 @@ impl<'a> Lowering<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// An operation of the program's own: a step, if it says what shapes it gives.
+    fn custom(&mut self, id: NodeId, node: &Node, custom: &Custom) -> Result<bool> {
+        let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values[o]).collect();
+        let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
+        let facts = custom.infer(&facts).map_err(|message| self.failed(id, message))?;
+        let agree = |(fact, told): (&Fact, &Fact)| fact.dtype == told.dtype && fact.shape.unify(&told.shape).is_some();
+        if facts.len() != node.facts.len() || !facts.iter().zip(&node.facts).all(agree) {
+            return Err(
+                self.failed(id, "for these shapes it says it gives other tensors than it said before".to_owned())
+            );
+        }
+        let dims: Option<SmallVec<[Dims; 2]>> = facts.iter().map(|fact| fact.shape.to_dims()).collect();
+        let Some(dims) = dims else {
+            self.needs.results(id, &node.operands);
+            return Ok(false);
+        };
+        if custom.op().is_ok_and(|op| op.is_identity()) {
+            for (port, value) in (0..).zip(operands.iter().take(facts.len())) {
+                self.values.entry(Output { node: id, port }).or_insert(*value);
+            }
+            return Ok(true);
+        }
+        let mut results = SmallVec::<[ValueId; 1]>::new();
+        for (port, (fact, dims)) in (0..).zip(facts.iter().zip(dims)) {
+            let spec = self.sized(id, Spec { dtype: fact.dtype, dims })?;
+            let value = self.program.add_value(spec, Origin::Computed);
+            self.values.entry(Output { node: id, port }).or_insert(value);
+            results.push(value);
+        }
+        if custom.op().is_ok_and(|op| op.has_effects()) {
+            self.program.kept.push(results[0]);
+        }
+        let action = Action::Custom(custom.clone());
+        self.program.instructions.push(Instruction { action, operands, results: results.clone(), node: id });
+        results.iter().for_each(|result| self.look_at(id, *result));
+        Ok(true)
+    }
+
+    /// Has a run fail where a value is not finite, if that is what the session is for.
+    fn look_at(&mut self, id: NodeId, value: ValueId) {
+        let spec = self.program.spec(value).clone();
+        if self.options.check_numerics && spec.dtype.is_float() {
+            let op = Op::CheckNumerics { message: "it is not finite".to_owned() };
+            let looked_at = self.program.add_value(spec, Origin::Computed);
+            self.program.kept.push(looked_at);
+            self.program.instructions.push(Instruction {
+                action: Action::Op(op),
+                operands: SmallVec::from_slice(&[value]),
+                results: SmallVec::from_slice(&[looked_at]),
+                node: id,
+            });
+        }
     }
 
     /// A choice: the side's tensors, if it is known which one.
@@ -274,7 +336,7 @@ impl<'a> Lowering<'a> {
                 let side = value.scalar::<bool>().map_err(|e| self.failed(id, format!("the predicate: {e}")))?;
                 self.decided.push((id, side));
             }
-            None => self.need(Need { output, computes: None }),
+            None => self.needs.numbers(output),
         }
         Ok(false)
     }
@@ -283,12 +345,6 @@ impl<'a> Lowering<'a> {
     fn produced(&mut self, value: ValueId) {
         self.producers.resize(self.program.values.len(), None);
         self.producers[value.index()] = Some(self.program.instructions.len() as u32);
-    }
-
-    fn need(&mut self, need: Need) {
-        if !self.needs.contains(&need) {
-            self.needs.push(need);
-        }
     }
 
     /// What an earlier stage wrote is the newest version of the variable.
@@ -359,7 +415,13 @@ impl<'a> Lowering<'a> {
     fn before(&mut self, variable: VariableId) -> ValueId {
         let spec = variable_spec(self.graph, variable);
         let program = &mut self.program;
-        *self.variables.entry(variable).or_insert_with(|| program.add_value(spec, Origin::Variable(variable)))
+        if let Some(value) = self.variables.get(&variable) {
+            return *value;
+        }
+        let value = program.add_value(spec, Origin::Variable(variable));
+        self.variables.insert(variable, value);
+        self.look_at(self.graph.variables()[variable.index()].node, value);
+        value
     }
 
     /// What a read that is after no write sees: the variable from before the run, or what it is fed.
@@ -428,6 +490,7 @@ impl<'a> Lowering<'a> {
         let value = self.program.add_value(spec, Origin::Computed);
         self.produced(value);
         self.program.instructions.push(Instruction { action, operands, results: SmallVec::from_slice(&[value]), node });
+        self.look_at(node, value);
         value
     }
 
@@ -513,12 +576,9 @@ impl<'a> Lowering<'a> {
                     self.program.kept.push(results[0]);
                 }
                 results.iter().for_each(|result| self.produced(*result));
-                self.program.instructions.push(Instruction {
-                    action: Action::Op(op.clone()),
-                    operands,
-                    results,
-                    node: id,
-                });
+                let action = Action::Op(op.clone());
+                self.program.instructions.push(Instruction { action, operands, results: results.clone(), node: id });
+                results.iter().for_each(|result| self.look_at(id, *result));
             }
         }
         Ok(())
@@ -537,11 +597,11 @@ impl<'a> Lowering<'a> {
     }
 
     /// The program of a stage that is not the last: it gives what is needed, and what is taken along.
-    fn finish_stage(mut self, request: &Request, needs: Vec<Need>, inside: &[NodeId], all: &[NodeId]) -> Lowered {
+    fn finish_stage(mut self, request: &Request, needs: Needs, inside: &[NodeId], all: &[NodeId]) -> Lowered {
         let graph = self.graph;
         let kind = |id: NodeId| graph.node(id).map(|n| &n.kind);
         let fed = |o: &Output| request.feeds.iter().any(|(fed, _)| fed == o);
-        let known = |o: &Output| needs.iter().any(|n| n.output == *o && n.computes.is_none());
+        let known = |o: &Output| needs.known.contains(o);
         let now: FxHashSet<NodeId> = inside.iter().copied().filter(|id| !self.executed.contains(id)).collect();
         let of_now = |o: &&Output| now.contains(&o.node) && kind(o.node).is_some_and(|k| !is_source(k));
         let later = all.iter().filter(|id| !now.contains(id) && !self.executed.contains(id));
@@ -552,7 +612,7 @@ impl<'a> Lowering<'a> {
         taken.extend(now.iter().filter(writes).map(|node| Output { node: *node, port: 0 }));
         taken.sort_unstable();
         taken.dedup();
-        self.program.results.extend(needs.iter().map(|n| self.values[&n.output]));
+        self.program.results.extend(needs.outputs.iter().map(|o| self.values[o]));
         self.program.results.extend(taken.iter().map(|o| self.values[o]));
         self.keep(&request.targets, |id| now.contains(&id));
         let taken = taken.into_iter().map(|o| (o, self.program.spec(self.values[&o]).clone())).collect();

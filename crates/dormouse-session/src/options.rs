@@ -20,4 +20,7 @@ pub struct SessionOptions {
     pub threads: Option<usize>,
     /// What the compiler may do.
     pub optimize: Optimize,
+    /// Whether every run fails at the first tensor of floats, in the order of the graph, that is NaN or infinite. It
+    /// names the node and its line, and costs a look at every number.
+    pub check_numerics: bool,
 }

@@ -47,7 +47,7 @@ fn identity(program: &Program) -> Vec<ValueId> {
 fn op_of(instruction: &Instruction) -> Option<&Op> {
     match &instruction.action {
         Action::Op(op) => Some(op),
-        Action::Loop(_) | Action::LoopReduction(..) | Action::Random { .. } => None,
+        Action::Loop(_) | Action::LoopReduction(..) | Action::Custom(_) | Action::Random { .. } => None,
     }
 }
 

@@ -25,7 +25,7 @@ fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> Small
     match &instruction.action {
         Action::Loop(body) => elementwise_inputs(body),
         Action::Op(_) | Action::Random { .. } if result == 0 => kernel.in_place.iter().copied().collect(),
-        Action::Op(_) | Action::LoopReduction(..) | Action::Random { .. } => SmallVec::new(),
+        Action::Op(_) | Action::LoopReduction(..) | Action::Custom(_) | Action::Random { .. } => SmallVec::new(),
     }
 }
 

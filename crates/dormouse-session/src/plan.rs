@@ -119,19 +119,19 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Compiles a program's instructions and gives every value a place.
+    /// Compiles a program's instructions and gives every value a place, for a session of so many threads.
     pub(crate) fn new(
         graph: &Frozen,
         request: Request,
         lowered: Lowered,
-        threads: usize,
+        (threads, session): (usize, usize),
         counter: impl Fn(usize) -> Arc<AtomicU64>,
     ) -> Result<Plan> {
         let Lowered { mut program, next } = lowered;
         let mut compiled = Vec::with_capacity(program.instructions.len());
         let mut draws = Vec::new();
         for instruction in &program.instructions {
-            let kernel = kernel(&program, instruction)
+            let kernel = kernel(&program, instruction, session)
                 .map_err(|e| Kind::Node { place: place(graph, instruction.node), message: e.to_string() })?;
             compiled.push(kernel);
         }
@@ -223,12 +223,17 @@ impl Plan {
     }
 }
 
-fn kernel(program: &Program, instruction: &Instruction) -> std::result::Result<Kernel, KernelError> {
+fn kernel(program: &Program, instruction: &Instruction, session: usize) -> std::result::Result<Kernel, KernelError> {
     let specs = |values: &[ValueId]| values.iter().map(|v| program.spec(*v).clone()).collect::<Vec<_>>();
     match &instruction.action {
         Action::Op(op) => compile(op, &specs(&instruction.operands), &specs(&instruction.results)),
         Action::Loop(body) => compile_loop(body),
         Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),
+        Action::Custom(custom) => {
+            let op = custom.op().map_err(KernelError::new)?;
+            let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));
+            Ok(crate::custom::kernel(Arc::clone(op), session, inputs, outputs))
+        }
         Action::Random { distribution, seeds, .. } => {
             let key = RandomKey::from_seeds(seeds.graph, seeds.operation);
             compile_random(*distribution, key, program.spec(instruction.results[0]))

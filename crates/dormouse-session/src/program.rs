@@ -1,7 +1,7 @@
 //! Programs: what a run computes, with every shape known. Values are assigned once, so a program has no order but that
 //! of its data, and effects are what it begins with (feeds, variables) and what it ends in (results, commits).
 
-use dormouse_graph::{NodeId, Seeds, VariableId};
+use dormouse_graph::{Custom, NodeId, Seeds, VariableId};
 use dormouse_kernels::{Loop, Spec};
 use dormouse_value::{Distribution, Op, Value};
 use smallvec::SmallVec;
@@ -45,6 +45,8 @@ pub(crate) enum Action {
     Loop(Box<Loop>),
     /// The same, with its last output reduced to one element by an operation.
     LoopReduction(Box<Loop>, Op),
+    /// An operation of the program's own.
+    Custom(Custom),
     /// A draw; `generator` is the place of the node's counter in the session.
     Random { distribution: Distribution, seeds: Seeds, generator: usize },
 }
@@ -54,7 +56,7 @@ impl Action {
     pub(crate) fn shape_only(&self, index: usize) -> bool {
         match self {
             Action::Op(op) => op.shape_only(index),
-            Action::Loop(_) | Action::LoopReduction(..) | Action::Random { .. } => false,
+            Action::Loop(_) | Action::LoopReduction(..) | Action::Custom(_) | Action::Random { .. } => false,
         }
     }
 }

@@ -155,6 +155,7 @@ pub(crate) fn versions(graph: &Frozen, needed: &[NodeId]) -> FxHashMap<NodeId, u
             | NodeKind::Random { .. }
             | NodeKind::Dynamic(_)
             | NodeKind::Choice
+            | NodeKind::Custom(_)
             | NodeKind::Group
             | NodeKind::Mistake => {}
         }

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::buffer::Buffer;
+use crate::custom::is_computing;
 use crate::error::{Kind, Result};
 use crate::execute::{Surroundings, Values, execute, execute_within, first_drawn, give_back};
 use crate::explain;
@@ -175,6 +176,11 @@ impl Inner {
         }
     }
 
+    /// What tells a session from others, however often it was extended.
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.store) as usize
+    }
+
     fn check(&self, what: &'static str, graph: GraphId, node: NodeId) -> Result<()> {
         if graph != self.graph.id() {
             return Err(Kind::OtherGraph { what, name: format!("number {}", node.0) }.into());
@@ -214,6 +220,9 @@ impl Inner {
     }
 
     fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Values> {
+        if is_computing(self.address()) {
+            return Err(Kind::Nested.into());
+        }
         let (request, fed) = self.request(fetches, feeds)?;
         let plan = self.plan(request, None)?;
         if plan.next.is_some() {
@@ -243,11 +252,13 @@ impl Inner {
             }
             self.keep(arena);
             let (Some(next), Ok(results)) = (&plan.next, &outcome) else { break outcome };
-            let advanced = next.advance(&self.graph, &progress, results.to_vec()).and_then(|(ahead, more, outcome)| {
-                let mut request = plan.request.clone();
-                request.outcomes.push(outcome);
-                self.plan(request, Some(&ahead)).map(|plan| (plan, ahead, more))
-            });
+            let advanced = next.advance(&self.graph, self.address(), &progress, results.to_vec()).and_then(
+                |(ahead, more, outcome)| {
+                    let mut request = plan.request.clone();
+                    request.outcomes.push(outcome);
+                    self.plan(request, Some(&ahead)).map(|plan| (plan, ahead, more))
+                },
+            );
             match advanced {
                 Ok((following, ahead, more)) => {
                     fed.extend(more.into_iter().map(Fed::Owned));
@@ -302,7 +313,7 @@ impl Inner {
 
     pub(crate) fn explain(&self, fetches: &[Target], feeds: Feeds<'_>) -> Result<String> {
         let (request, _) = self.request(fetches, feeds.0.into_iter())?;
-        let mut lowered = lower(&self.graph, &request, &Progress::default(), &self.generators)?;
+        let mut lowered = lower(&self.graph, &request, &Progress::default(), &self.generators, self.options)?;
         let program = &mut lowered.program;
         let mut last = explain::program(&self.graph, program);
         let mut text = format!("program\n{last}");
@@ -320,7 +331,7 @@ impl Inner {
 
     fn compile(&self, request: Request, lowered: Lowered) -> Result<Plan> {
         let counter = |generator: usize| self.store.counter(generator);
-        Plan::new(&self.graph, request, lowered, self.team.threads(), counter)
+        Plan::new(&self.graph, request, lowered, (self.team.threads(), self.address()), counter)
     }
 
     /// A feed of the dtype and of a shape that the tensor takes, in row-major order.
@@ -382,7 +393,7 @@ impl Inner {
         }
         let start = Progress::default();
         let progress = progress.unwrap_or(&start);
-        let mut lowered = lower(&self.graph, &request, progress, &self.generators)?;
+        let mut lowered = lower(&self.graph, &request, progress, &self.generators, self.options)?;
         passes::optimize(&mut lowered.program, self.options.optimize, |_, _| {});
         let plan = Arc::new(self.compile(request, lowered)?);
         let mut plans = plans();

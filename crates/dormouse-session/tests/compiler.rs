@@ -86,7 +86,7 @@ fn all_bits(run: &(Vec<Vec<Value>>, Snapshot)) -> Vec<Vec<u32>> {
 fn check(recipe: &Recipe, side: usize) -> Result<(), TestCaseError> {
     let model = model(recipe, side);
     prop_assert!(model.graph.check().is_ok(), "{:?}", model.graph.check());
-    let options = |optimize, threads| SessionOptions { optimize, threads: Some(threads) };
+    let options = |optimize, threads| SessionOptions { optimize, threads: Some(threads), ..SessionOptions::default() };
     let reference = run(&model, options(Optimize::None, 1), side);
     let expected = all_bits(&reference);
     for (optimize, threads) in [(Optimize::None, 3), (Optimize::Exact, 1), (Optimize::Exact, 2), (Optimize::Exact, 8)] {

@@ -65,8 +65,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub mod prelude {
     pub use dormouse_gradient::{Gradients, gradients};
     pub use dormouse_graph::{
-        Array, Blocks, Contraction, Conv2d, Direction, Dynamic, Elementwise, Fill, Functions, GlorotUniform, Graph,
-        Indexing, Initializer, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal, OneHot, Ones, Operand,
+        Array, Blocks, Checks, Contraction, Conv2d, Direction, Dynamic, Elementwise, Fill, Functions, GlorotUniform,
+        Graph, Indexing, Initializer, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal, OneHot, Ones, Operand,
         Operation, OwnedGraph, Pool, Reduction, Rest, Reuse, Running, Segments, Side, Slicing, Sorting, Statistics,
         StridedSlice, Symbol, Tensor, TruncatedNormal, Uniform, Variable, Zeros, by, keep_dims, normalize_moments,
     };

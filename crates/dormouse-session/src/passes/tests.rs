@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::*;
 use crate::lower::{Request, lower};
+use crate::options::SessionOptions;
 use crate::stage::Progress;
 
 /// The program of some tensors, with every placeholder fed, after the passes.
@@ -17,7 +18,9 @@ fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allo
         feeds: feeds.iter().map(|(t, dims)| (output(t), Spec::new(t.dtype(), dims))).collect(),
         ..Request::default()
     };
-    let mut program = lower(&frozen, &request, &Progress::default(), &FxHashMap::default()).unwrap().program;
+    let mut program = lower(&frozen, &request, &Progress::default(), &FxHashMap::default(), SessionOptions::default())
+        .unwrap()
+        .program;
     optimize(&mut program, allowed, |_, _| {});
     assert_eq!(program.verify(), Ok(()));
     program
@@ -29,6 +32,7 @@ fn shape_of(program: &Program) -> Vec<String> {
         Action::Op(op) => format!("{op:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
         Action::Loop(body) => format!("loop of {}", body.steps.len()),
         Action::LoopReduction(body, _) => format!("loop of {}, reduced", body.steps.len()),
+        Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { .. } => "random".to_owned(),
     };
     program.instructions.iter().map(name).collect()
