@@ -2,11 +2,12 @@
 
 mod order;
 mod parts;
+mod windows;
 
 use dormouse::prelude::*;
 use dormouse::value::{
     BinaryOp as B, CompareOp as C, CumulativeOp, LogicalOp as L, Op, Part, PoolOp, Real, ReduceOp, ScatterOp,
-    SegmentOp, UnaryOp as U, Window2d,
+    SegmentOp, UnaryOp as U, Window2d, Window3d,
 };
 use ndarray::IxDyn;
 
@@ -35,6 +36,7 @@ pub(crate) fn rows() -> Vec<Row> {
         parts::places(),
         order::segments(),
         order::order(),
+        windows::rows(),
     ]
     .into_iter()
     .flatten()
@@ -76,6 +78,12 @@ pub(crate) fn large() -> Vec<Row> {
         smooth(Op::L2Loss, vec![signed([500_000])]),
         smooth(Op::Conv2d(window(1)), vec![signed([8, 20, 20, 8]), signed([5, 5, 8, 16])]),
         smooth(Op::Conv2d(window(2)), vec![signed([1, 90, 80, 3]), signed([3, 3, 3, 20])]),
+        smooth(Op::Conv2d(window(1)), vec![signed([4, 20, 20, 16]), signed([3, 3, 4, 32])]),
+        smooth(Op::DepthwiseConv2d(window(1)), vec![signed([8, 30, 30, 24]), signed([3, 3, 24, 2])]),
+        smooth(
+            Op::Conv3d(Window3d { strides: [1, 2, 1], dilations: [1; 3], padding: Padding::Same }),
+            vec![signed([2, 8, 16, 16, 4]), signed([3, 3, 3, 4, 16])],
+        ),
         smooth(Op::Pool2d { op: PoolOp::Max, size: [2, 2], window: window(2) }, vec![signed([20, 28, 28, 32])]),
         smooth(Op::Pool2d { op: PoolOp::Average, size: [3, 3], window: window(1) }, vec![signed([1, 200, 100, 16])]),
         of(Op::ArgMax { axis: 1, output: DType::I64 }, vec![signed([3000, 100])]),

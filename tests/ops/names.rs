@@ -160,4 +160,10 @@ names! {
     Op::Pick => "pick",
     Op::PickGrad => "pick_grad",
     Op::SearchSorted { .. } => "searchsorted",
+    Op::DepthwiseConv2d(_) => "depthwise_conv2d",
+    Op::DepthwiseConv2dInputGrad(_) => "depthwise_conv2d_input_grad",
+    Op::DepthwiseConv2dFilterGrad(_) => "depthwise_conv2d_filter_grad",
+    Op::Conv3d(_) => "conv3d",
+    Op::Conv3dInputGrad(_) => "conv3d_input_grad",
+    Op::Conv3dFilterGrad(_) => "conv3d_filter_grad",
 }

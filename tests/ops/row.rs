@@ -153,6 +153,11 @@ pub(crate) fn signed<const N: usize>(dims: [usize; N]) -> Operand {
     operand(&dims, Content::Signed)
 }
 
+/// As [`signed`], of extents that are made.
+pub(crate) fn signed_of(dims: &[usize]) -> Operand {
+    operand(dims, Content::Signed)
+}
+
 /// Numbers above 0.
 pub(crate) fn positive<const N: usize>(dims: [usize; N]) -> Operand {
     operand(&dims, Content::Positive)

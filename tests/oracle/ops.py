@@ -9,8 +9,8 @@ the last operand is w, shaped as the result, and the results are the gradients o
 stands for a run that fails. Numbers are the shortest decimals that give their bits back; a run of n equal ones is n*x.
 
 Left out on purpose: denormal numbers (TensorFlow flushes them to zero), floats cast to integers that cannot hold them
-(TensorFlow gives what the instruction gives; Dormouse saturates), convolutions in groups (Dormouse has none), and cumprod's
-gradient at zeros (TensorFlow gives 0 there, which is not the gradient).
+(TensorFlow gives what the instruction gives; Dormouse saturates), and cumprod's gradient at zeros
+(TensorFlow gives 0 there, which is not the gradient).
 """
 
 import itertools

@@ -59,6 +59,10 @@ fn arity(op: &Op) -> usize {
         | Op::GatherGrad { .. }
         | Op::Conv2dInputGrad(_)
         | Op::Conv2dFilterGrad(_)
+        | Op::DepthwiseConv2dInputGrad(_)
+        | Op::DepthwiseConv2dFilterGrad(_)
+        | Op::Conv3dInputGrad(_)
+        | Op::Conv3dFilterGrad(_)
         | Op::MaxPoolGrad { .. }
         | Op::MaxPoolGradGrad { .. }
         | Op::ScatterNd { .. }
@@ -77,6 +81,8 @@ fn arity(op: &Op) -> usize {
         | Op::SoftmaxCrossEntropy
         | Op::SparseSoftmaxCrossEntropy
         | Op::Conv2d(_)
+        | Op::DepthwiseConv2d(_)
+        | Op::Conv3d(_)
         | Op::AveragePoolGrad { .. }
         | Op::StridedSliceGrad { .. }
         | Op::GatherNd { .. }
@@ -163,9 +169,9 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
             elementwise::floats(&x[0])?;
             one(Fact { dtype: x[0].dtype, shape: Shape::scalar() })
         }
-        Op::Conv2d(window) => nn::conv2d(window, &x[0], &x[1]),
-        Op::Conv2dInputGrad(window) => nn::conv2d_grad(window, &x[2], &x[1], &x[0], &x[2]),
-        Op::Conv2dFilterGrad(window) => nn::conv2d_grad(window, &x[0], &x[2], &x[1], &x[2]),
+        Op::Conv2d(window) => nn::convolution(&nn::conv2d(window), &x[0], &x[1]),
+        Op::Conv2dInputGrad(window) => nn::convolution_grad(&nn::conv2d(window), &x[2], &x[1], &x[0], &x[2]),
+        Op::Conv2dFilterGrad(window) => nn::convolution_grad(&nn::conv2d(window), &x[0], &x[2], &x[1], &x[2]),
         Op::Pool2d { op, size, window } => nn::pool(*op, *size, window, &x[0]),
         Op::MaxPoolGrad { size, window } => nn::max_pool_grad(*size, window, x, true),
         Op::MaxPoolGradGrad { size, window } => nn::max_pool_grad(*size, window, x, false),
@@ -182,6 +188,16 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::Pick => order::pick(&x[0], &x[1]),
         Op::PickGrad => order::pick_grad(&x[0], &x[1], &x[2]),
         Op::SearchSorted { output, .. } => order::search_sorted(*output, &x[0], &x[1]),
+        Op::DepthwiseConv2d(window) => nn::convolution(&nn::depthwise(window), &x[0], &x[1]),
+        Op::DepthwiseConv2dInputGrad(window) => {
+            nn::convolution_grad(&nn::depthwise(window), &x[2], &x[1], &x[0], &x[2])
+        }
+        Op::DepthwiseConv2dFilterGrad(window) => {
+            nn::convolution_grad(&nn::depthwise(window), &x[0], &x[2], &x[1], &x[2])
+        }
+        Op::Conv3d(window) => nn::convolution(&nn::conv3d(window), &x[0], &x[1]),
+        Op::Conv3dInputGrad(window) => nn::convolution_grad(&nn::conv3d(window), &x[2], &x[1], &x[0], &x[2]),
+        Op::Conv3dFilterGrad(window) => nn::convolution_grad(&nn::conv3d(window), &x[0], &x[2], &x[1], &x[2]),
     }
 }
 

@@ -215,6 +215,12 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::PickGrad => "PickGrad",
         Op::SearchSorted { right: false, .. } => "LowerBound",
         Op::SearchSorted { right: true, .. } => "UpperBound",
+        Op::DepthwiseConv2d(_) => "DepthwiseConv2dNative",
+        Op::DepthwiseConv2dInputGrad(_) => "DepthwiseConv2dNativeBackpropInput",
+        Op::DepthwiseConv2dFilterGrad(_) => "DepthwiseConv2dNativeBackpropFilter",
+        Op::Conv3d(_) => "Conv3D",
+        Op::Conv3dInputGrad(_) => "Conv3DBackpropInputV2",
+        Op::Conv3dFilterGrad(_) => "Conv3DBackpropFilterV2",
     }
 }
 
@@ -378,6 +384,12 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::Pick => "pick",
         Op::PickGrad => "pick_grad",
         Op::SearchSorted { .. } => "searchsorted",
+        Op::DepthwiseConv2d(_) => "depthwise_conv2d",
+        Op::DepthwiseConv2dInputGrad(_) => "depthwise_conv2d_input_grad",
+        Op::DepthwiseConv2dFilterGrad(_) => "depthwise_conv2d_filter_grad",
+        Op::Conv3d(_) => "conv3d",
+        Op::Conv3dInputGrad(_) => "conv3d_input_grad",
+        Op::Conv3dFilterGrad(_) => "conv3d_filter_grad",
     }
 }
 

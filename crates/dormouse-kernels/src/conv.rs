@@ -1,12 +1,15 @@
-//! Convolutions of NHWC images with HWIO filters, and their gradients.
+//! Convolutions of NHWC images with HWIO filters, the same with a depth, and their gradients; channels in groups or each
+//! alone.
 //!
 //! `geometry` says where windows lie, `lattice` which source cells meet which taps, `padding` copies one image's rows
-//! with their border, `micro` is the register block, and `correlate` and `filter_grad` are the two loops around it.
+//! with their border, `micro` is the register block, and `correlate` and `filter_grad` are the two loops around it;
+//! `depthwise` has loops of its own, where no channel meets another.
 //! No image is ever unrolled into a matrix of windows: a register block reads its rows through pointers.
 
 #![allow(clippy::inline_always, reason = "code that stays apart from the dispatch misses its instruction set")]
 
 mod correlate;
+pub(crate) mod depthwise;
 mod filter_grad;
 pub(crate) mod geometry;
 mod lattice;
@@ -15,35 +18,54 @@ mod padding;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use dormouse_value::{DType, Window2d};
+use dormouse_value::{DType, Window2d, Window3d};
 
 use self::correlate::Sum;
+use self::filter_grad::Channels;
 use self::geometry::{Axis, axes};
 use self::lattice::Lattice;
 use crate::{Cost, Kernel, KernelError, Spec};
+
+/// Windows over two axes, or over three.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Window {
+    /// Of images.
+    Flat(Window2d),
+    /// Of images with a depth.
+    Deep(Window3d),
+}
+
+impl Window {
+    fn name(self, flat: &'static str, deep: &'static str) -> &'static str {
+        match self {
+            Window::Flat(_) => flat,
+            Window::Deep(_) => deep,
+        }
+    }
+}
 
 /// The extents of a convolution, checked.
 #[derive(Clone, Copy, Debug)]
 struct Extents {
     images: usize,
-    axes: [Axis; 2],
-    inputs: usize,
-    outputs: usize,
+    /// Depth, which is one cell where there is none, height and width.
+    axes: [Axis; 3],
+    channels: Channels,
     dtype: DType,
 }
 
-/// (x `[n, h, w, i]`, filter `[kh, kw, i, o]`) → `[n, h', w', o]`.
+/// (x `[n, h, w, i]`, filter `[kh, kw, i / g, o]`) → `[n, h', w', o]`, or with a depth before the height.
 ///
 /// # Errors
 /// Where dtypes, ranks or extents do not fit each other.
-pub(crate) fn compile(window: &Window2d, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
-    let name = "conv2d";
+pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    let name = window.name("conv2d", "conv3d");
     let ([x, filter], [y]) = (inputs, outputs) else { return Err(operands(name, 2)) };
     let extents = Extents::new(name, window, x, filter, y)?;
-    let Extents { images, axes: [down, across], inputs, outputs, .. } = extents;
-    let taps = [down.taps, across.taps];
-    let sum = Sum { images, inner: inputs, columns: outputs, taps, strides: [outputs, 1] };
-    let lattices = [Lattice::forward(&down), Lattice::forward(&across)];
+    let Channels { groups, inputs, outputs } = extents.channels;
+    let strides = [groups * outputs, 1, outputs];
+    let sum = Sum { images: extents.images, groups, inner: inputs, columns: outputs, taps: extents.taps(), strides };
+    let lattices = extents.axes.map(|axis| Lattice::forward(&axis));
     let cost = extents.cost([x, filter, y]);
     Ok(match extents.dtype {
         DType::F64 => correlate::kernel::<f64>(sum, lattices, cost),
@@ -51,19 +73,19 @@ pub(crate) fn compile(window: &Window2d, inputs: &[Spec], outputs: &[Spec]) -> R
     })
 }
 
-/// (dy `[n, h', w', o]`, filter `[kh, kw, i, o]`, like x) → `[n, h, w, i]`.
+/// (dy `[n, h', w', o]`, filter `[kh, kw, i / g, o]`, like x) → `[n, h, w, i]`, or with a depth before the height.
 ///
 /// # Errors
 /// Where dtypes, ranks or extents do not fit each other.
-pub(crate) fn compile_input_grad(window: &Window2d, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
-    let name = "conv2d_input_grad";
+pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    let name = window.name("conv2d_input_grad", "conv3d_input_grad");
     let ([dy, filter, like], [dx]) = (inputs, outputs) else { return Err(operands(name, 3)) };
     same(name, "like x", like, "result", dx)?;
     let extents = Extents::new(name, window, dx, filter, dy)?;
-    let Extents { images, axes: [down, across], inputs, outputs, .. } = extents;
-    let taps = [down.taps, across.taps];
-    let sum = Sum { images, inner: outputs, columns: inputs, taps, strides: [1, outputs] };
-    let lattices = [Lattice::transposed(&down), Lattice::transposed(&across)];
+    let Channels { groups, inputs, outputs } = extents.channels;
+    let strides = [1, groups * outputs, outputs];
+    let sum = Sum { images: extents.images, groups, inner: outputs, columns: inputs, taps: extents.taps(), strides };
+    let lattices = extents.axes.map(|axis| Lattice::transposed(&axis));
     let cost = extents.cost([dx, filter, dy]);
     Ok(match extents.dtype {
         DType::F64 => correlate::kernel::<f64>(sum, lattices, cost),
@@ -71,68 +93,101 @@ pub(crate) fn compile_input_grad(window: &Window2d, inputs: &[Spec], outputs: &[
     })
 }
 
-/// (x `[n, h, w, i]`, dy `[n, h', w', o]`, like filter) → `[kh, kw, i, o]`.
+/// (x `[n, h, w, i]`, dy `[n, h', w', o]`, like filter) → `[kh, kw, i / g, o]`, or with a depth before the height.
 ///
 /// # Errors
 /// Where dtypes, ranks or extents do not fit each other.
-pub(crate) fn compile_filter_grad(window: &Window2d, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
-    let name = "conv2d_filter_grad";
+pub(crate) fn compile_filter_grad(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    let name = window.name("conv2d_filter_grad", "conv3d_filter_grad");
     let ([x, dy, like], [filter]) = (inputs, outputs) else { return Err(operands(name, 3)) };
     same(name, "like filter", like, "result", filter)?;
-    let extents = Extents::new(name, window, x, filter, dy)?;
-    let channels = [extents.inputs, extents.outputs];
-    let cost = extents.cost([x, filter, dy]);
-    Ok(match extents.dtype {
-        DType::F64 => filter_grad::kernel::<f64>(extents.images, channels, &extents.axes, cost),
+    let Extents { images, axes, channels, dtype } = Extents::new(name, window, x, filter, dy)?;
+    let cost = Extents { images, axes, channels, dtype }.cost([x, filter, dy]);
+    Ok(match dtype {
+        DType::F64 => filter_grad::kernel::<f64>(images, channels, &axes, cost),
         DType::F32 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
-            filter_grad::kernel::<f32>(extents.images, channels, &extents.axes, cost)
+            filter_grad::kernel::<f32>(images, channels, &axes, cost)
         }
     })
 }
 
 impl Extents {
-    fn new(name: &str, window: &Window2d, x: &Spec, filter: &Spec, y: &Spec) -> Result<Self, KernelError> {
+    fn new(name: &str, window: Window, x: &Spec, filter: &Spec, y: &Spec) -> Result<Self, KernelError> {
         let dtype = x.dtype;
-        if !dtype.is_float() || filter.dtype != dtype || y.dtype != dtype {
+        all_float(name, x, filter, y)?;
+        let (images, axes, [inputs, filter_inputs, outputs]) = match window {
+            Window::Flat(Window2d { strides, dilations, padding }) => {
+                let [images, height, width, inputs] = extents(name, "images", x)?;
+                let [down, across, filter_inputs, outputs] = extents(name, "filter", filter)?;
+                let [h, w] = axes(name, [height, width], [down, across], [strides, dilations], padding)?;
+                (images, [Axis::UNIT, h, w], [inputs, filter_inputs, outputs])
+            }
+            Window::Deep(Window3d { strides, dilations, padding }) => {
+                let [images, depth, height, width, inputs] = extents(name, "images", x)?;
+                let [deep, down, across, filter_inputs, outputs] = extents(name, "filter", filter)?;
+                let (cells, taps) = ([depth, height, width], [deep, down, across]);
+                let axes = axes(name, cells, taps, [strides, dilations], padding)?;
+                (images, axes, [inputs, filter_inputs, outputs])
+            }
+        };
+        let groups = if filter_inputs == inputs { Some(1) } else { inputs.checked_div(filter_inputs) };
+        let groups = groups.filter(|n| *n > 0 && n * filter_inputs == inputs && outputs.is_multiple_of(*n));
+        let Some(groups) = groups else {
             return Err(KernelError::new(format!(
-                "{name}: images {x}, filter {filter} and convolved {y} must all be f32 or all f64; cast them"
+                "{name}: images {x} have {inputs} channels, filter {filter} takes {filter_inputs} and gives {outputs}; \
+                 the first must be whole groups of the second, as many as divide the third"
             )));
-        }
-        let [images, height, width, inputs] = four(name, "images", x)?;
-        let [taps_down, taps_across, filter_inputs, outputs] = four(name, "filter", filter)?;
-        let axes = axes(name, [height, width], [taps_down, taps_across], window)?;
-        if filter_inputs != inputs {
-            return Err(KernelError::new(format!(
-                "{name}: images {x} have {inputs} channels, but filter {filter} takes {filter_inputs}; its third extent must be {inputs}"
-            )));
-        }
-        let expected = [images, axes[0].output, axes[1].output, outputs];
+        };
+        let cells = match window {
+            Window::Flat(_) => &axes[1..],
+            Window::Deep(_) => &axes[..],
+        };
+        let expected: Vec<usize> =
+            [images].into_iter().chain(cells.iter().map(|axis| axis.output)).chain([outputs]).collect();
         if y.dims.as_slice() != expected {
             return Err(KernelError::new(format!(
                 "{name}: images {x} convolved with {filter} are {expected:?}, not {:?}",
                 y.dims.as_slice()
             )));
         }
-        Ok(Extents { images, axes, inputs, outputs, dtype })
+        let channels = Channels { groups, inputs: filter_inputs, outputs: outputs / groups };
+        Ok(Extents { images, axes, channels, dtype })
+    }
+
+    fn taps(&self) -> [usize; 3] {
+        self.axes.map(|axis| axis.taps)
     }
 
     fn cost(&self, specs: [&Spec; 3]) -> Cost {
-        let pairs = |axis: &Axis| (axis.output * axis.taps) as f64;
-        let channels = (self.inputs * self.outputs) as f64;
-        let flops = 2.0 * self.images as f64 * pairs(&self.axes[0]) * pairs(&self.axes[1]) * channels;
+        let Channels { groups, inputs, outputs } = self.channels;
+        let pairs = self.axes.iter().map(|axis| (axis.output * axis.taps) as f64).product::<f64>();
+        let flops = 2.0 * self.images as f64 * pairs * (groups * inputs * outputs) as f64;
         let bytes = specs.iter().map(|spec| spec.bytes() as f64).sum();
         let per_nano = if self.dtype == DType::F64 { 40.0 } else { 80.0 };
         Cost { flops, bytes, nanos: flops / per_nano + bytes / 8.0 }
     }
 }
 
-/// The four extents of an operand.
+/// The extents of an operand of so many axes.
 ///
 /// # Errors
 /// Where it has another rank.
-pub(crate) fn four(name: &str, what: &str, spec: &Spec) -> Result<[usize; 4], KernelError> {
-    <[usize; 4]>::try_from(spec.dims.as_slice())
-        .map_err(|_| KernelError::new(format!("{name}: {what} must have 4 axes, not {spec}; reshape it")))
+pub(crate) fn extents<const N: usize>(name: &str, what: &str, spec: &Spec) -> Result<[usize; N], KernelError> {
+    <[usize; N]>::try_from(spec.dims.as_slice())
+        .map_err(|_| KernelError::new(format!("{name}: {what} must have {N} axes, not {spec}; reshape it")))
+}
+
+/// That operands are of one float dtype.
+///
+/// # Errors
+/// Where they are not.
+fn all_float(name: &str, x: &Spec, filter: &Spec, y: &Spec) -> Result<(), KernelError> {
+    if x.dtype.is_float() && filter.dtype == x.dtype && y.dtype == x.dtype {
+        return Ok(());
+    }
+    Err(KernelError::new(format!(
+        "{name}: images {x}, filter {filter} and convolved {y} must all be f32 or all f64; cast them"
+    )))
 }
 
 /// That two specs are equal.

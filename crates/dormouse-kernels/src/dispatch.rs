@@ -75,9 +75,15 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, inputs, outputs),
 
         // Windows over images.
-        Op::Conv2d(window) => conv::compile(window, inputs, outputs),
-        Op::Conv2dInputGrad(window) => conv::compile_input_grad(window, inputs, outputs),
-        Op::Conv2dFilterGrad(window) => conv::compile_filter_grad(window, inputs, outputs),
+        Op::Conv2d(window) => conv::compile(conv::Window::Flat(*window), inputs, outputs),
+        Op::Conv2dInputGrad(window) => conv::compile_input_grad(conv::Window::Flat(*window), inputs, outputs),
+        Op::Conv2dFilterGrad(window) => conv::compile_filter_grad(conv::Window::Flat(*window), inputs, outputs),
+        Op::Conv3d(window) => conv::compile(conv::Window::Deep(*window), inputs, outputs),
+        Op::Conv3dInputGrad(window) => conv::compile_input_grad(conv::Window::Deep(*window), inputs, outputs),
+        Op::Conv3dFilterGrad(window) => conv::compile_filter_grad(conv::Window::Deep(*window), inputs, outputs),
+        Op::DepthwiseConv2d(window) => conv::depthwise::compile(window, inputs, outputs),
+        Op::DepthwiseConv2dInputGrad(window) => conv::depthwise::compile_input_grad(window, inputs, outputs),
+        Op::DepthwiseConv2dFilterGrad(window) => conv::depthwise::compile_filter_grad(window, inputs, outputs),
         Op::Pool2d { op, size, window } => pool::compile(*op, *size, window, inputs, outputs),
         Op::MaxPoolGrad { size, window } => pool::compile_max_grad(*size, window, inputs, outputs),
         Op::MaxPoolGradGrad { size, window } => pool::compile_max_grad_grad(*size, window, inputs, outputs),

@@ -23,7 +23,7 @@ use std::ops::{Add, Div, Mul};
 use dormouse_value::{DType, Element, PoolOp, Window2d};
 
 use crate::conv::geometry::{Axis, axes};
-use crate::conv::{four, operands, same};
+use crate::conv::{extents, operands, same};
 use crate::{Cost, Kernel, KernelError, Spec};
 
 /// Elements of images that one tile is to read.
@@ -88,8 +88,9 @@ struct Layout {
 
 impl Layout {
     fn new(name: &str, size: [u32; 2], window: &Window2d, x: &Spec, y: &Spec) -> Result<Self, KernelError> {
-        let [images, height, width, channels] = four(name, "images", x)?;
-        let [down, across] = axes(name, [height, width], size.map(|n| n as usize), window)?;
+        let [images, height, width, channels] = extents(name, "images", x)?;
+        let [down, across] =
+            axes(name, [height, width], size.map(|n| n as usize), [window.strides, window.dilations], window.padding)?;
         let expected = [images, down.output, across.output, channels];
         if y.dims.as_slice() != expected || y.dtype != x.dtype {
             return Err(KernelError::new(format!(

@@ -566,7 +566,13 @@ impl<'a> Lowering<'a> {
             | Op::TopK { .. }
             | Op::Pick
             | Op::PickGrad
-            | Op::SearchSorted { .. } => {
+            | Op::SearchSorted { .. }
+            | Op::DepthwiseConv2d(_)
+            | Op::DepthwiseConv2dInputGrad(_)
+            | Op::DepthwiseConv2dFilterGrad(_)
+            | Op::Conv3d(_)
+            | Op::Conv3dInputGrad(_)
+            | Op::Conv3dFilterGrad(_) => {
                 let results: SmallVec<[ValueId; 1]> =
                     specs.into_iter().map(|spec| self.program.add_value(spec, Origin::Computed)).collect();
                 for (port, value) in results.iter().enumerate() {

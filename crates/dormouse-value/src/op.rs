@@ -247,6 +247,8 @@ pub enum Padding {
     Same,
     /// Only whole windows.
     Valid,
+    /// Whole windows over the input with so many cells around it, `[[above, below], [left, right]]`.
+    Explicit([[u32; 2]; 2]),
 }
 
 /// Strides, dilations and padding of a window over the two inner axes of an NHWC tensor.
@@ -257,6 +259,17 @@ pub struct Window2d {
     /// Steps between a window's taps, `[height, width]`, at least 1.
     pub dilations: [u32; 2],
     /// How the window meets the border.
+    pub padding: Padding,
+}
+
+/// Strides, dilations and padding of a window over the three inner axes of an NDHWC tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Window3d {
+    /// Steps between windows, `[depth, height, width]`, at least 1.
+    pub strides: [u32; 3],
+    /// Steps between a window's taps, `[depth, height, width]`, at least 1.
+    pub dilations: [u32; 3],
+    /// How the window meets the border; not `Explicit`.
     pub padding: Padding,
 }
 
@@ -493,7 +506,7 @@ pub enum Op {
     SparseSoftmaxCrossEntropy,
     /// (x): Σx² / 2.
     L2Loss,
-    /// (x [n, h, w, i], filter [h, w, i, o]) → [n, h', w', o].
+    /// (x [n, h, w, i], filter [h, w, i / g, o]) → [n, h', w', o]; of g groups of channels, each with its share of filters.
     Conv2d(Window2d),
     /// (dy, filter, like x): the gradient of a convolution with respect to its input.
     Conv2dInputGrad(Window2d),
@@ -603,6 +616,18 @@ pub enum Op {
         /// `I32` or `I64`.
         output: DType,
     },
+    /// (x [n, h, w, c], filter [h, w, c, m]) → [n, h', w', c·m]: each channel with m filters of its own.
+    DepthwiseConv2d(Window2d),
+    /// (dy, filter, like x): the gradient of a depthwise convolution with respect to its input.
+    DepthwiseConv2dInputGrad(Window2d),
+    /// (x, dy, like filter): the gradient of a depthwise convolution with respect to its filter.
+    DepthwiseConv2dFilterGrad(Window2d),
+    /// (x [n, d, h, w, i], filter [d, h, w, i / g, o]) → [n, d', h', w', o]; of g groups as `Conv2d`.
+    Conv3d(Window3d),
+    /// (dy, filter, like x): the gradient of a convolution with respect to its input.
+    Conv3dInputGrad(Window3d),
+    /// (x, dy, like filter): the gradient of a convolution with respect to its filter.
+    Conv3dFilterGrad(Window3d),
 }
 
 impl Op {
@@ -624,7 +649,14 @@ impl Op {
             | Op::AveragePoolGrad { .. }
             | Op::ConcatGrad { .. }
             | Op::StridedSliceGrad { .. } => index >= 1,
-            Op::GatherGrad { .. } | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) | Op::PickGrad => index == 2,
+            Op::GatherGrad { .. }
+            | Op::PickGrad
+            | Op::Conv2dInputGrad(_)
+            | Op::Conv2dFilterGrad(_)
+            | Op::DepthwiseConv2dInputGrad(_)
+            | Op::DepthwiseConv2dFilterGrad(_)
+            | Op::Conv3dInputGrad(_)
+            | Op::Conv3dFilterGrad(_) => index == 2,
             Op::Identity
             | Op::StopGradient
             | Op::EnsureShape { .. }
@@ -659,6 +691,8 @@ impl Op {
             | Op::SparseSoftmaxCrossEntropy
             | Op::L2Loss
             | Op::Conv2d(_)
+            | Op::DepthwiseConv2d(_)
+            | Op::Conv3d(_)
             | Op::Pool2d { .. }
             | Op::MaxPoolGrad { .. }
             | Op::MaxPoolGradGrad { .. }

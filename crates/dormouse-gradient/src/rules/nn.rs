@@ -1,7 +1,7 @@
 //! Neural-network operations: softmaxes, cross entropies, convolutions and pooling.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::{Op, PoolOp, ReduceOp, UnaryOp, Window2d};
+use dormouse_value::{Op, PoolOp, ReduceOp, UnaryOp, Window2d, Window3d};
 use smallvec::smallvec;
 
 use super::{Found, Site};
@@ -38,22 +38,49 @@ pub(super) fn cross_entropy(s: &Site<'_>) -> Found {
     smallvec![of_logits.flatten(), of_labels.flatten()]
 }
 
-pub(super) fn conv2d(window: Window2d, s: &Site<'_>) -> Found {
-    let (Some(dy), x, filter) = (s.dy[0], s.x[0], s.x[1]) else { return Found::new() };
-    let dx = s.of(0, || s.graph.apply(Op::Conv2dInputGrad(window), &[dy, filter, x]));
-    smallvec![dx, s.of(1, || s.graph.apply(Op::Conv2dFilterGrad(window), &[x, dy, filter]))]
+/// A convolution and its gradients by input and filter: of any of the three, the gradients are the other two.
+pub(super) struct Convolution {
+    pub(super) forward: Op,
+    pub(super) to_input: Op,
+    pub(super) to_filter: Op,
 }
 
-pub(super) fn conv2d_input_grad(window: Window2d, s: &Site<'_>) -> Found {
-    let (Some(g), dy, filter) = (s.dy[0], s.x[0], s.x[1]) else { return Found::new() };
-    let of_dy = s.of(0, || s.graph.apply(Op::Conv2d(window), &[g, filter]));
-    smallvec![of_dy, s.of(1, || s.graph.apply(Op::Conv2dFilterGrad(window), &[g, dy, filter]))]
+pub(super) fn conv2d(window: Window2d) -> Convolution {
+    let (to_input, to_filter) = (Op::Conv2dInputGrad(window), Op::Conv2dFilterGrad(window));
+    Convolution { forward: Op::Conv2d(window), to_input, to_filter }
 }
 
-pub(super) fn conv2d_filter_grad(window: Window2d, s: &Site<'_>) -> Found {
-    let (Some(g), x, dy) = (s.dy[0], s.x[0], s.x[1]) else { return Found::new() };
-    let of_x = s.of(0, || s.graph.apply(Op::Conv2dInputGrad(window), &[dy, g, x]));
-    smallvec![of_x, s.of(1, || s.graph.apply(Op::Conv2d(window), &[x, g]))]
+pub(super) fn depthwise(window: Window2d) -> Convolution {
+    let (to_input, to_filter) = (Op::DepthwiseConv2dInputGrad(window), Op::DepthwiseConv2dFilterGrad(window));
+    Convolution { forward: Op::DepthwiseConv2d(window), to_input, to_filter }
+}
+
+pub(super) fn conv3d(window: Window3d) -> Convolution {
+    let (to_input, to_filter) = (Op::Conv3dInputGrad(window), Op::Conv3dFilterGrad(window));
+    Convolution { forward: Op::Conv3d(window), to_input, to_filter }
+}
+
+impl Convolution {
+    /// (x, filter) → y.
+    pub(super) fn of_forward(self, s: &Site<'_>) -> Found {
+        let (Some(dy), x, filter) = (s.dy[0], s.x[0], s.x[1]) else { return Found::new() };
+        let dx = s.of(0, || s.graph.apply(self.to_input, &[dy, filter, x]));
+        smallvec![dx, s.of(1, || s.graph.apply(self.to_filter, &[x, dy, filter]))]
+    }
+
+    /// (dy, filter, like x) → dx.
+    pub(super) fn of_to_input(self, s: &Site<'_>) -> Found {
+        let (Some(g), dy, filter) = (s.dy[0], s.x[0], s.x[1]) else { return Found::new() };
+        let of_dy = s.of(0, || s.graph.apply(self.forward, &[g, filter]));
+        smallvec![of_dy, s.of(1, || s.graph.apply(self.to_filter, &[g, dy, filter]))]
+    }
+
+    /// (x, dy, like filter) → the filter's.
+    pub(super) fn of_to_filter(self, s: &Site<'_>) -> Found {
+        let (Some(g), x, dy) = (s.dy[0], s.x[0], s.x[1]) else { return Found::new() };
+        let of_x = s.of(0, || s.graph.apply(self.to_input, &[dy, g, x]));
+        smallvec![of_x, s.of(1, || s.graph.apply(self.forward, &[x, g]))]
+    }
 }
 
 pub(super) fn pool(op: PoolOp, size: [u32; 2], window: Window2d, dy: Tensor, s: &Site<'_>) -> Tensor {

@@ -1,6 +1,6 @@
 //! Inference of neural networks' operations.
 
-use dormouse_value::{DType, Dim, Padding, PoolOp, Shape, Window2d};
+use dormouse_value::{DType, Dim, Padding, PoolOp, Shape, Window2d, Window3d};
 use smallvec::{SmallVec, smallvec};
 
 use super::elementwise::floats;
@@ -54,67 +54,136 @@ fn losses(dtype: DType, rows: Shape, whole: Shape) -> SmallVec<[Fact; 1]> {
     smallvec![Fact { dtype, shape: rows }, Fact { dtype, shape: whole }]
 }
 
-fn check_window(window: &Window2d) -> Result<(), String> {
-    let extents = window.strides.iter().chain(&window.dilations);
-    if extents.clone().any(|n| *n == 0 || *n > 1 << 20) {
-        return Err(format!("strides {:?} and dilations {:?} are at least 1", window.strides, window.dilations));
-    }
-    Ok(())
+/// What a convolution's windows are, over two axes or three.
+pub(super) struct Windows {
+    strides: SmallVec<[u32; 3]>,
+    dilations: SmallVec<[u32; 3]>,
+    padding: Padding,
+    /// Whether each channel has filters of its own.
+    depthwise: bool,
 }
 
-/// Windows along one axis.
-fn windows(what: &str, n: Dim, taps: Dim, stride: u32, dilation: u32, padding: Padding) -> Result<Dim, String> {
+pub(super) fn conv2d(window: &Window2d) -> Windows {
+    let Window2d { strides, dilations, padding } = *window;
+    Windows {
+        strides: strides.into_iter().collect(),
+        dilations: dilations.into_iter().collect(),
+        padding,
+        depthwise: false,
+    }
+}
+
+pub(super) fn depthwise(window: &Window2d) -> Windows {
+    Windows { depthwise: true, ..conv2d(window) }
+}
+
+pub(super) fn conv3d(window: &Window3d) -> Windows {
+    let Window3d { strides, dilations, padding } = *window;
+    Windows {
+        strides: strides.into_iter().collect(),
+        dilations: dilations.into_iter().collect(),
+        padding,
+        depthwise: false,
+    }
+}
+
+fn check_window(strides: &[u32], dilations: &[u32], padding: Padding) -> Result<(), String> {
+    const MOST: u32 = 1 << 20;
+    if strides.iter().chain(dilations).any(|n| *n == 0 || *n > MOST) {
+        return Err(format!("strides {strides:?} and dilations {dilations:?} are at least 1"));
+    }
+    match padding {
+        Padding::Explicit(_) if strides.len() != 2 => Err("explicit padding is of height and width only".to_owned()),
+        Padding::Explicit(cells) if cells.as_flattened().iter().any(|n| *n > MOST) => {
+            Err(format!("a padding of {cells:?} is too large"))
+        }
+        Padding::Same | Padding::Valid | Padding::Explicit(_) => Ok(()),
+    }
+}
+
+/// Windows along axis `place` of those they lie over.
+fn windows(
+    what: &str,
+    n: Dim,
+    taps: Dim,
+    [stride, dilation]: [u32; 2],
+    padding: Padding,
+    place: usize,
+) -> Result<Dim, String> {
     let (Some(n), Some(taps)) = (n.known(), taps.known()) else { return Ok(Dim::Unknown) };
     if taps == 0 {
         return Err(format!("the {what} has no cells"));
     }
     let stride = stride as usize;
-    match padding {
-        Padding::Same => Ok(Dim::from(n.div_ceil(stride))),
-        Padding::Valid => {
-            let span = (taps - 1)
-                .checked_mul(dilation as usize)
-                .and_then(|s| s.checked_add(1))
-                .ok_or_else(|| format!("the {what} is too large"))?;
-            let rest = n.checked_sub(span).ok_or_else(|| {
-                format!("the {what} spans {span} cells, the input has {n}; use Padding::Same or a smaller {what}")
-            })?;
-            Ok(Dim::from(rest / stride + 1))
+    let around = match padding {
+        Padding::Same => return Ok(Dim::from(n.div_ceil(stride))),
+        Padding::Valid => 0,
+        Padding::Explicit(cells) => cells[place].iter().map(|cells| *cells as usize).sum(),
+    };
+    let span = (taps - 1)
+        .checked_mul(dilation as usize)
+        .and_then(|s| s.checked_add(1))
+        .ok_or_else(|| format!("the {what} is too large"))?;
+    let rest = n.saturating_add(around).checked_sub(span).ok_or_else(|| {
+        format!("the {what} spans {span} cells, the input has {n}; use Padding::Same or a smaller {what}")
+    })?;
+    Ok(Dim::from(rest / stride + 1))
+}
+
+fn output_of(window: &Windows, x: &Fact, filter: &Fact) -> Result<Shape, String> {
+    check_window(&window.strides, &window.dilations, window.padding)?;
+    let axes = window.strides.len();
+    let x_dims = of_rank("the input", &x.shape, axes + 2)?;
+    let f = of_rank("the filter", &filter.shape, axes + 2)?;
+    let channels = if window.depthwise {
+        if x_dims[axes + 1].unify(f[axes]).is_none() {
+            return Err(format!("channels differ: input {}, filter {}", x.shape, filter.shape));
         }
+        match (f[axes].unify(x_dims[axes + 1]).and_then(Dim::known), f[axes + 1].known()) {
+            (Some(channels), Some(times)) => {
+                Dim::from(channels.checked_mul(times).ok_or("there are too many channels")?)
+            }
+            (_, _) => Dim::Unknown,
+        }
+    } else {
+        if let (Some(inputs), Some(own)) = (x_dims[axes + 1].known(), f[axes].known())
+            && inputs != own
+        {
+            let groups = inputs.checked_div(own).filter(|n| *n > 0 && n * own == inputs);
+            let outputs = f[axes + 1].known();
+            if groups.is_none_or(|n| outputs.is_some_and(|outputs| !outputs.is_multiple_of(n))) {
+                return Err(format!("channels are no groups: input {}, filter {}", x.shape, filter.shape));
+            }
+        }
+        f[axes + 1]
+    };
+    let mut dims: SmallVec<[Dim; 5]> = SmallVec::from_slice(&[x_dims[0]]);
+    for (i, (stride, dilation)) in window.strides.iter().zip(&window.dilations).enumerate() {
+        dims.push(windows("filter", x_dims[i + 1], f[i], [*stride, *dilation], window.padding, i)?);
     }
+    dims.push(channels);
+    Ok(dims.into_iter().collect())
 }
 
-fn output_of(window: &Window2d, x: &Fact, filter: &Fact) -> Result<Shape, String> {
-    check_window(window)?;
-    let x_dims = of_rank("the input", &x.shape, 4)?;
-    let f = of_rank("the filter", &filter.shape, 4)?;
-    if x_dims[3].unify(f[2]).is_none() {
-        return Err(format!("channels differ: input {}, filter {}", x.shape, filter.shape));
-    }
-    let extent =
-        |i: usize| windows("filter", x_dims[i + 1], f[i], window.strides[i], window.dilations[i], window.padding);
-    Ok([x_dims[0], extent(0)?, extent(1)?, f[3]].into_iter().collect())
-}
-
-pub(super) fn conv2d(window: &Window2d, x: &Fact, filter: &Fact) -> Facts {
+pub(super) fn convolution(window: &Windows, x: &Fact, filter: &Fact) -> Facts {
     floats(x)?;
     same_dtype(x, filter)?;
     one(Fact { dtype: x.dtype, shape: output_of(window, x, filter)? })
 }
 
 /// A gradient of a convolution: `dy` must be shaped as its output, the result is shaped as `like`.
-pub(super) fn conv2d_grad(window: &Window2d, x: &Fact, filter: &Fact, dy: &Fact, like: &Fact) -> Facts {
+pub(super) fn convolution_grad(window: &Windows, x: &Fact, filter: &Fact, dy: &Fact, like: &Fact) -> Facts {
     floats(dy)?;
     same_dtype(x, filter)?;
     same_dtype(dy, filter)?;
     let output = output_of(window, x, filter)?;
     unified("the gradient is not shaped as the convolution", &dy.shape, &output)?;
-    let like_dims = of_rank("the operand", &like.shape, 4)?;
+    let like_dims = of_rank("the operand", &like.shape, window.strides.len() + 2)?;
     one(Fact { dtype: dy.dtype, shape: like_dims.into_iter().collect() })
 }
 
 fn pooled(size: [u32; 2], window: &Window2d, x: &Fact) -> Result<Shape, String> {
-    check_window(window)?;
+    check_window(&window.strides, &window.dilations, window.padding)?;
     let dims = of_rank("the input", &x.shape, 4)?;
     if size.contains(&0) {
         return Err(format!("a window of {size:?} has no cells"));
@@ -122,13 +191,17 @@ fn pooled(size: [u32; 2], window: &Window2d, x: &Fact) -> Result<Shape, String> 
     if window.dilations != [1, 1] {
         return Err("windows of pooling are not dilated".to_owned());
     }
-    let extent =
-        |i: usize| windows("window", dims[i + 1], Dim::from(size[i] as usize), window.strides[i], 1, window.padding);
+    let extent = |i: usize| {
+        windows("window", dims[i + 1], Dim::from(size[i] as usize), [window.strides[i], 1], window.padding, i)
+    };
     Ok([dims[0], extent(0)?, extent(1)?, dims[3]].into_iter().collect())
 }
 
 pub(super) fn pool(op: PoolOp, size: [u32; 2], window: &Window2d, x: &Fact) -> Facts {
     match op {
+        PoolOp::Average if matches!(window.padding, Padding::Explicit(_)) => {
+            return Err("explicit padding is for the largest; pad the input, or use Padding::Same".to_owned());
+        }
         PoolOp::Average => drop(floats(x)?),
         PoolOp::Max if x.dtype == DType::Bool => return Err("takes numbers, not bool".to_owned()),
         PoolOp::Max => {}

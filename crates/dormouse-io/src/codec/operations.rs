@@ -8,7 +8,7 @@ use std::fmt::{Debug, Write as _};
 use dormouse_graph::{Fact, Member, NodeId, Output, Seeds, VariableId, Write};
 use dormouse_value::{
     BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, DynamicOp, LogicalOp, Op, Padding, Part, PoolOp, Real,
-    ReduceOp, ScatterOp, SegmentOp, Shape, UnaryOp, Window2d, shape,
+    ReduceOp, ScatterOp, SegmentOp, Shape, UnaryOp, Window2d, Window3d, shape,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,7 +78,7 @@ exemplars!(cumulative: CumulativeOp { Sum = "00", Prod = "01", LogSumExp = "02",
 
 exemplars!(segment: SegmentOp { Sum = "00", Prod = "01", Max = "02", Min = "03", });
 
-exemplars!(padding: Padding { Same = "00", Valid = "01", });
+exemplars!(padding: Padding { Same = "00", Valid = "01", Explicit([[1, 2], [3, 4]]) = "0201020304", });
 
 exemplars!(pool: PoolOp { Max = "00", Average = "01", });
 
@@ -99,6 +99,8 @@ exemplars!(members: Member {
 });
 
 const WINDOW: Window2d = Window2d { strides: [1, 2], dilations: [3, 4], padding: Padding::Valid };
+
+const WINDOW_3D: Window3d = Window3d { strides: [1, 2, 3], dilations: [4, 5, 6], padding: Padding::Valid };
 
 exemplars!(operations: Op {
     Identity = "00",
@@ -162,6 +164,12 @@ exemplars!(operations: Op {
     Pick = "3a",
     PickGrad = "3b",
     SearchSorted { right: true, output: DType::I32 } = "3c0102",
+    DepthwiseConv2d(WINDOW) = "3d0102030401",
+    DepthwiseConv2dInputGrad(WINDOW) = "3e0102030401",
+    DepthwiseConv2dFilterGrad(WINDOW) = "3f0102030401",
+    Conv3d(WINDOW_3D) = "4001020304050601",
+    Conv3dInputGrad(WINDOW_3D) = "4101020304050601",
+    Conv3dFilterGrad(WINDOW_3D) = "4201020304050601",
 });
 
 exemplars!(dynamic: DynamicOp {

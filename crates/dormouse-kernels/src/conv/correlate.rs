@@ -20,31 +20,51 @@ const STRIP_BYTES: usize = 256 * 1024;
 /// Bytes of a padded band, at most, where more than one row is in it.
 const BAND_BYTES: usize = 256 * 1024;
 
-/// What is summed: of operand 0, the source, and operand 1, the filter `[height, width, .., ..]`.
+/// What is summed: of operand 0, the source, and operand 1, the filter `[depth, height, width, .., ..]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sum {
     /// Images.
     pub(super) images: usize,
-    /// Channels of the source: the axis that is summed.
+    /// Groups of channels, each summed apart from the others.
+    pub(super) groups: usize,
+    /// Channels of the source in a group: the axis that is summed.
     pub(super) inner: usize,
-    /// Channels of the result.
+    /// Channels of the result in a group.
     pub(super) columns: usize,
-    /// Taps of the filter along its first two axes.
-    pub(super) taps: [usize; 2],
-    /// Elements of the filter from one source channel to the next, and from one result channel to the next.
-    pub(super) strides: [usize; 2],
+    /// Taps of the filter along its first three axes.
+    pub(super) taps: [usize; 3],
+    /// Elements of the filter from one source channel to the next, from one result channel to the next, and from one
+    /// group to the next.
+    pub(super) strides: [usize; 3],
 }
 
-/// Result cells of one class along both axes, with their part of the packed filter.
+impl Sum {
+    /// Elements of a source cell.
+    fn source_cell(&self) -> usize {
+        self.groups * self.inner
+    }
+
+    /// Elements of a result cell.
+    fn result_cell(&self) -> usize {
+        self.groups * self.columns
+    }
+
+    /// Elements of the filter at one tap.
+    fn tap(&self) -> usize {
+        self.groups * self.inner * self.columns
+    }
+}
+
+/// Result cells of one class along all axes, with their part of the packed filter.
 #[derive(Debug)]
 struct Class {
     /// First result cell along each axis.
-    first: [usize; 2],
+    first: [usize; 3],
     /// Result cells along each axis.
-    count: [usize; 2],
-    /// Source elements of a result cell.
+    count: [usize; 3],
+    /// Source elements of a result cell, of the first group of channels.
     runs: Vec<Run>,
-    /// The taps in the order of `runs`, as indices into the filter's first two axes.
+    /// The taps in the order of `runs`, as indices into the filter's first axes.
     taps: Vec<usize>,
     /// Lines of a strip.
     lines: usize,
@@ -56,13 +76,16 @@ struct Class {
 #[derive(Debug)]
 struct Correlation<T> {
     sum: Sum,
-    lattices: [Lattice; 2],
+    lattices: [Lattice; 3],
     classes: Vec<Class>,
     /// Whether bands are copied with padding; otherwise the source is read in place.
     padded: bool,
     /// Source cells of a row, in the padded copy or in place.
     pitch: usize,
+    /// Source cells of a slice of the depth, in the padded copy or in place.
+    slice: usize,
     columns_read: Extent,
+    /// Strips of a group of channels.
     strips: usize,
     strips_per_tile: usize,
     bands: usize,
@@ -71,41 +94,53 @@ struct Correlation<T> {
     element: PhantomData<T>,
 }
 
-/// The kernel of a sum over taps; the result is `[images, rows, columns, channels]`.
-pub(super) fn kernel<T: Float>(sum: Sum, lattices: [Lattice; 2], cost: Cost) -> Kernel {
-    let [down, across] = &lattices;
+/// The kernel of a sum over taps; the result is `[images, depth, rows, columns, channels]`.
+pub(super) fn kernel<T: Float>(sum: Sum, lattices: [Lattice; 3], cost: Cost) -> Kernel {
+    let [deep, down, across] = &lattices;
+    let slices_read = deep.extent(0, deep.groups());
     let rows_read = down.extent(0, down.groups());
     let columns_read = across.extent(0, across.groups());
-    let padded = !(rows_read.within(down.sources) && columns_read.within(across.sources));
+    let padded =
+        !(slices_read.within(deep.sources) && rows_read.within(down.sources) && columns_read.within(across.sources));
     let pitch = if padded { columns_read.len } else { across.sources };
     let strips = sum.columns.div_ceil(T::COLUMNS);
-    let classes = classes(&sum, &lattices, pitch, strips * T::COLUMNS);
+    let all_strips = sum.groups * strips;
 
-    let flops =
-        classes.iter().map(|c| 2 * c.count[0] * c.count[1] * c.lines * strips * T::COLUMNS).sum::<usize>().max(1);
+    // Of one image and one group of slices.
+    let taps = |lattice: &Lattice| lattice.classes.iter().map(|c| c.taps.len()).sum::<usize>();
+    let cells = |lattice: &Lattice| lattice.classes.iter().map(|c| c.taps.len() * c.count).sum::<usize>();
+    let lines = taps(deep) * cells(down) * cells(across) * sum.inner;
+    let flops = (2 * lines * all_strips * T::COLUMNS).max(1);
+    let units = sum.images * deep.groups();
+    let depth = deep.extent(0, deep.groups().min(1)).len;
     let groups = down.groups();
-    let row_bytes = if padded { pitch * sum.inner * size_of::<T>() } else { 0 };
-    let for_workers = if sum.images < 16 { 16_usize.div_ceil(sum.images.max(1)).min(flops / 2_000_000) } else { 1 };
-    let for_scratch = (rows_read.len * row_bytes).div_ceil(BAND_BYTES);
+    let row_bytes = if padded { pitch * sum.source_cell() * size_of::<T>() } else { 0 };
+    let for_workers = if units < 16 { 16_usize.div_ceil(units.max(1)).min(flops / 2_000_000) } else { 1 };
+    let for_scratch = (depth * rows_read.len * row_bytes).div_ceil(BAND_BYTES);
     let bands = for_workers.max(for_scratch).max(flops / 40_000_000).clamp(1, groups.max(1));
     let groups_per_band = groups.div_ceil(bands).max(1);
     let bands = groups.div_ceil(groups_per_band);
-    let images_per_tile = if bands == 1 { (8_000_000 / flops).clamp(1, (sum.images / 8).max(1)) } else { 1 };
+    let alone = bands == 1 && deep.groups() == 1;
+    let images_per_tile = if alone { (8_000_000 / flops).clamp(1, (sum.images / 8).max(1)) } else { 1 };
+    let rows_of_band = down.extent(0, groups_per_band.min(groups)).len;
+    let slice = if padded { rows_of_band * pitch } else { down.sources * across.sources };
+    let classes = classes(&sum, &lattices, [slice, pitch], all_strips * T::COLUMNS);
 
-    let results = sum.images * down.results * across.results * sum.columns;
+    let results = sum.images * deep.results * down.results * across.results * sum.result_cell();
     let longest = classes.iter().map(|c| c.lines * T::COLUMNS).max().unwrap_or(0);
     let strips_per_tile = PACK.div_ceil(longest.max(1));
-    let packed: usize = classes.iter().map(|c| c.lines * strips * T::COLUMNS).sum();
+    let packed: usize = classes.iter().map(|c| c.lines * all_strips * T::COLUMNS).sum();
     let shared = packed * size_of::<T>();
-    let local = down.extent(0, groups_per_band.min(groups)).len * row_bytes;
-    let packing = (classes.len() * strips).div_ceil(strips_per_tile).max(1);
-    let computing = bands * sum.images.div_ceil(images_per_tile);
+    let local = depth * rows_of_band * row_bytes;
+    let packing = (classes.len() * all_strips).div_ceil(strips_per_tile).max(1);
+    let computing = bands * deep.groups() * sum.images.div_ceil(images_per_tile);
     let body = Correlation::<T> {
         sum,
         lattices,
         classes,
         padded,
         pitch,
+        slice,
         columns_read,
         strips,
         strips_per_tile,
@@ -124,46 +159,55 @@ pub(super) fn kernel<T: Float>(sum: Sum, lattices: [Lattice; 2], cost: Cost) -> 
     kernel
 }
 
-/// The classes of both axes, with the runs of source elements in a copy of `pitch` cells a row.
-fn classes(sum: &Sum, lattices: &[Lattice; 2], pitch: usize, columns: usize) -> Vec<Class> {
-    let [down, across] = lattices;
+/// The classes of all axes, with the runs of source elements in a copy of `pitches` cells a slice and a row.
+fn classes(sum: &Sum, lattices: &[Lattice; 3], [slice, pitch]: [usize; 2], columns: usize) -> Vec<Class> {
+    let [deep, down, across] = lattices;
     let low = |lattice: &Lattice| lattice.extent(0, lattice.groups()).first;
-    let (top, left) = (low(down), low(across));
+    let [front, top, left] = [low(deep), low(down), low(across)];
     let mut packed = 0;
     let mut classes = Vec::new();
-    for d in &down.classes {
-        for a in &across.classes {
-            let mut runs: Vec<Run> = Vec::new();
-            let mut taps = Vec::new();
-            for &(row, i) in &d.taps {
-                for &(column, j) in &a.taps {
-                    let start = ((row - top) as usize * pitch + (column - left) as usize) * sum.inner;
-                    taps.push(i * sum.taps[1] + j);
-                    match runs.last_mut() {
-                        Some(run) if run.start + run.len == start => run.len += sum.inner,
-                        _ => runs.push(Run { start, len: sum.inner }),
-                    }
-                }
+    let planes = deep.classes.iter().flat_map(|z| down.classes.iter().map(move |d| (z, d)));
+    for ((z, d), a) in planes.flat_map(|plane| across.classes.iter().map(move |a| (plane, a))) {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut taps = Vec::new();
+        let rows = z.taps.iter().flat_map(|slice| d.taps.iter().map(move |row| (slice, row)));
+        for ((&(depth, h), &(row, i)), &(column, j)) in
+            rows.flat_map(|row| a.taps.iter().map(move |column| (row, column)))
+        {
+            let cell = (depth - front) as usize * slice + (row - top) as usize * pitch + (column - left) as usize;
+            let start = cell * sum.source_cell();
+            taps.push((h * sum.taps[1] + i) * sum.taps[2] + j);
+            match runs.last_mut() {
+                Some(run) if run.start + run.len == start => run.len += sum.inner,
+                _ => runs.push(Run { start, len: sum.inner }),
             }
-            let lines = taps.len() * sum.inner;
-            classes.push(Class { first: [d.first, a.first], count: [d.count, a.count], runs, taps, lines, packed });
-            packed += lines * columns;
         }
+        let lines = taps.len() * sum.inner;
+        let (first, count) = ([z.first, d.first, a.first], [z.count, d.count, a.count]);
+        classes.push(Class { first, count, runs, taps, lines, packed });
+        packed += lines * columns;
     }
     classes
 }
 
 impl<T: Float> Correlation<T> {
+    /// The first column of a strip of all groups within its group, and how many it has.
+    #[inline(always)]
+    fn columns_of(&self, strip: usize) -> (usize, usize) {
+        let first = strip % self.strips * T::COLUMNS;
+        (first, (self.sum.columns - first).min(T::COLUMNS))
+    }
+
     /// Packs one strip of one class: a line of columns for each tap and source channel, zeros beyond the last column.
     fn pack(&self, filter: &[T], class: &Class, strip: usize, packed: &mut [T]) {
-        let Sum { inner, columns, strides: [along, column], .. } = self.sum;
-        let first = strip * T::COLUMNS;
-        let used = (columns - first).min(T::COLUMNS);
+        let Sum { inner, strides: [along, column, group], .. } = self.sum;
+        let (first, used) = self.columns_of(strip);
+        let group = strip / self.strips * group;
         let mut lines = packed.chunks_exact_mut(T::COLUMNS);
         for &tap in &class.taps {
-            let tap = &filter[tap * inner * columns..(tap + 1) * inner * columns];
+            let tap = &filter[tap * self.sum.tap()..(tap + 1) * self.sum.tap()];
             for (k, line) in (0..inner).zip(&mut lines) {
-                let start = k * along + first * column;
+                let start = group + k * along + first * column;
                 if column == 1 {
                     line[..used].copy_from_slice(&tap[start..start + used]);
                 } else {
@@ -179,14 +223,14 @@ impl<T: Float> Correlation<T> {
     /// # Safety
     /// As [`Body::run`].
     unsafe fn pack_tile(&self, args: &Args<'_>, tile: usize) {
-        let Sum { inner, columns, taps, .. } = self.sum;
+        let taps = self.sum.taps.iter().product::<usize>();
         // SAFETY: the filter is operand 1.
-        let filter = unsafe { args.input::<T>(1, taps[0] * taps[1] * inner * columns) };
-        let strips =
-            tile * self.strips_per_tile..((tile + 1) * self.strips_per_tile).min(self.classes.len() * self.strips);
+        let filter = unsafe { args.input::<T>(1, taps * self.sum.tap()) };
+        let all = self.sum.groups * self.strips;
+        let strips = tile * self.strips_per_tile..((tile + 1) * self.strips_per_tile).min(self.classes.len() * all);
         for strip in strips {
-            let class = &self.classes[strip / self.strips];
-            let strip = strip % self.strips;
+            let class = &self.classes[strip / all];
+            let strip = strip % all;
             let len = class.lines * T::COLUMNS;
             let start = class.packed + strip * len;
             // SAFETY: `shared` holds all strips of all classes, aligned to 64; this tile alone writes this one.
@@ -201,6 +245,8 @@ struct Tile<'a, T> {
     code: &'a Correlation<T>,
     args: &'a Args<'a>,
     images: std::ops::Range<usize>,
+    /// The group of result slices.
+    depth: usize,
     /// Groups of result rows.
     groups: std::ops::Range<usize>,
 }
@@ -224,44 +270,59 @@ impl<T: Float> Tile<'_, T> {
     /// The buffers are those of the shapes, and this tile alone writes the image's rows of its groups.
     #[inline(always)]
     unsafe fn image<S: Simd, const V: usize>(&self, simd: S, image: usize) {
-        let Correlation { sum, lattices: [down, across], .. } = self.code;
-        let size = down.sources * across.sources * sum.inner;
-        let result_size = down.results * across.results * sum.columns;
-        // SAFETY: the source holds `images` images of `size` elements, the result as many of `result_size`.
+        let Correlation { sum, lattices: [deep, down, across], .. } = self.code;
+        let plane = down.sources * across.sources * sum.source_cell();
+        let result_plane = down.results * across.results * sum.result_cell();
+        // SAFETY: the source holds `images` images of as many planes as there are slices, and so does the result.
         let (source, result) = unsafe {
             (
-                self.args.inputs[0].cast::<T>().add(image * size),
-                self.args.outputs[0].cast::<T>().add(image * result_size),
+                self.args.inputs[0].cast::<T>().add(image * deep.sources * plane),
+                self.args.outputs[0].cast::<T>().add(image * deep.results * result_plane),
             )
         };
+        let slices = deep.extent(self.depth, self.depth + 1);
         let rows = down.extent(self.groups.start, self.groups.end);
+        let columns = self.code.columns_read;
         let cells = if self.code.padded {
-            let dims = [down.sources, across.sources, sum.inner];
-            let columns = self.code.columns_read;
-            // SAFETY: `local` holds the widest band of padded rows, and no other tile uses it meanwhile.
+            let dims = [down.sources, across.sources, sum.source_cell()];
+            let len = rows.len * columns.len * sum.source_cell();
+            // SAFETY: `local` holds the widest band of padded rows of all slices read, and no other tile uses it meanwhile.
             unsafe {
                 let padded = self.args.local.cast::<T>();
-                let len = rows.len * columns.len * sum.inner;
-                pad(
-                    std::slice::from_raw_parts_mut(padded, len),
-                    std::slice::from_raw_parts(source, size),
-                    dims,
-                    rows,
-                    columns,
-                );
+                for (i, depth) in (slices.first..).take(slices.len).enumerate() {
+                    let copy = std::slice::from_raw_parts_mut(padded.add(i * self.code.slice * sum.source_cell()), len);
+                    match usize::try_from(depth).ok().filter(|depth| *depth < deep.sources) {
+                        None => copy.fill(T::default()),
+                        Some(depth) => {
+                            pad(
+                                copy,
+                                std::slice::from_raw_parts(source.add(depth * plane), plane),
+                                dims,
+                                rows,
+                                columns,
+                            );
+                        }
+                    }
+                }
                 padded.cast_const()
             }
         } else {
-            let first = (rows.first as usize * across.sources + self.code.columns_read.first as usize) * sum.inner;
+            let row = slices.first as usize * down.sources + rows.first as usize;
+            let first = (row * across.sources + columns.first as usize) * sum.source_cell();
             // SAFETY: where nothing is padded, the first cell read lies within the source.
             unsafe { source.add(first) }
         };
-        if down.gaps() || across.gaps() {
+        if deep.gaps() || down.gaps() || across.gaps() {
             let from = self.groups.start * down.step;
             let to = (self.groups.end * down.step).min(down.results);
-            let row = across.results * sum.columns;
-            // SAFETY: rows `from .. to` of the result are this tile's.
-            unsafe { std::slice::from_raw_parts_mut(result.add(from * row), (to - from) * row) }.fill(T::default());
+            let row = across.results * sum.result_cell();
+            for depth in self.depth * deep.step..((self.depth + 1) * deep.step).min(deep.results) {
+                // SAFETY: rows `from .. to` of these slices of the result are this tile's.
+                unsafe {
+                    let rows = result.add(depth * result_plane + from * row);
+                    std::slice::from_raw_parts_mut(rows, (to - from) * row).fill(T::default());
+                }
+            }
         }
         for class in &self.code.classes {
             // SAFETY: the pointers are those of this image.
@@ -273,38 +334,44 @@ impl<T: Float> Tile<'_, T> {
     /// As [`Tile::image`]; `cells` is where the tile's rows start, `result` where the image's result does.
     #[inline(always)]
     unsafe fn class<S: Simd, const V: usize>(&self, simd: S, class: &Class, cells: *const T, result: *mut T) {
-        let Correlation { sum, lattices: [down, across], strips, pitch, .. } = self.code;
-        let rows = class.count[0].min(self.groups.end).saturating_sub(self.groups.start);
-        let total = rows * class.count[1];
+        let Correlation { sum, lattices: [deep, down, across], strips, pitch, .. } = self.code;
+        if self.depth >= class.count[0] {
+            return;
+        }
+        let depth = class.first[0] + self.depth * deep.step;
+        let rows = class.count[1].min(self.groups.end).saturating_sub(self.groups.start);
+        let total = rows * class.count[2];
         let strip_len = class.lines * T::COLUMNS;
         let together = (STRIP_BYTES / (strip_len * size_of::<T>()).max(1)).max(1);
-        for first_strip in (0..*strips).step_by(together) {
+        let strips = sum.groups * strips;
+        for first_strip in (0..strips).step_by(together) {
             let (mut row, mut column) = (0, 0);
             for position in (0..total).step_by(ROWS) {
                 let count = (total - position).min(ROWS);
                 let mut from = [cells; ROWS];
                 let mut to = [result; ROWS];
                 for (from, to) in from.iter_mut().zip(&mut to).take(count) {
-                    let result_row = class.first[0] + (self.groups.start + row) * down.step;
-                    let result_cell = result_row * across.results + class.first[1] + column * across.step;
+                    let result_row = depth * down.results + class.first[1] + (self.groups.start + row) * down.step;
+                    let result_cell = result_row * across.results + class.first[2] + column * across.step;
                     // SAFETY: the cell lies within the tile's rows, and the runs reach no further than they do.
                     unsafe {
-                        *from = cells.add((row * down.pace * pitch + column * across.pace) * sum.inner);
-                        *to = result.add(result_cell * sum.columns);
+                        *from = cells.add((row * down.pace * pitch + column * across.pace) * sum.source_cell());
+                        *to = result.add(result_cell * sum.result_cell());
                     }
                     column += 1;
-                    if column == class.count[1] {
+                    if column == class.count[2] {
                         (row, column) = (row + 1, 0);
                     }
                 }
-                for strip in first_strip..(first_strip + together).min(*strips) {
-                    let first = strip * T::COLUMNS;
-                    let used = (sum.columns - first).min(T::COLUMNS);
+                for strip in first_strip..(first_strip + together).min(strips) {
+                    let (first, used) = self.code.columns_of(strip);
+                    let group = strip / self.code.strips;
+                    let first = group * sum.columns + first;
                     // SAFETY: phase 0 has packed the strip; rows and results were placed above.
                     unsafe {
                         let packed = self.args.shared.cast::<T>().add(class.packed + strip * strip_len);
                         with_rows!(count, R => {
-                            let rows: [*const T; R] = std::array::from_fn(|r| from[r]);
+                            let rows: [*const T; R] = std::array::from_fn(|r| from[r].add(group * sum.inner));
                             let block = micro::product::<S, T, R, V>(simd, rows, &class.runs, packed);
                             for (strip, to) in block.iter().zip(to) {
                                 micro::store::<S, T, V>(strip, to.add(first), used);
@@ -324,11 +391,14 @@ impl<T: Float> Body for Correlation<T> {
             unsafe { self.pack_tile(args, tile) }
             return Ok(());
         }
-        let first = tile / self.bands * self.images_per_tile;
+        let [deep, down, _] = &self.lattices;
+        let (unit, band) = (tile / self.bands, tile % self.bands);
+        let (share, depth) = (unit / deep.groups(), unit % deep.groups());
+        let first = share * self.images_per_tile;
         let images = first..(first + self.images_per_tile).min(self.sum.images);
-        let from = tile % self.bands * self.groups_per_band;
-        let groups = from..(from + self.groups_per_band).min(self.lattices[0].groups());
-        pulp::Arch::new().dispatch(Tile { code: self, args, images, groups });
+        let from = band * self.groups_per_band;
+        let groups = from..(from + self.groups_per_band).min(down.groups());
+        pulp::Arch::new().dispatch(Tile { code: self, args, images, depth, groups });
         Ok(())
     }
 }

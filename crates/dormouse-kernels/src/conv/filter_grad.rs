@@ -29,7 +29,7 @@ const FINISH: usize = 16 * 1024;
 struct Span {
     /// Source elements from a position's first cell.
     start: usize,
-    /// Row of the filter, `[height · width · inputs, outputs]`.
+    /// Row of the filter, `[depth · height · width · inputs, outputs]`.
     row: usize,
     /// How many.
     len: usize,
@@ -39,17 +39,24 @@ struct Span {
 #[derive(Debug)]
 struct FilterGrad<T> {
     images: usize,
+    /// Groups of channels, each with filters of its own.
+    channel_groups: usize,
+    /// Channels of the source in a group.
     inputs: usize,
+    /// Channels of the result in a group.
     outputs: usize,
-    /// Rows of the filter, `height · width · inputs`.
+    /// Rows of the filter, `depth · height · width · inputs`.
     rows: usize,
-    lattices: [Lattice; 2],
+    lattices: [Lattice; 3],
     spans: Vec<Span>,
     padded: bool,
     pitch: usize,
+    /// Source cells of a slice of the depth, in the padded copy or in place.
+    slice: usize,
     columns_read: Extent,
     /// Elements of the padded band, before the packed gradients in `local`.
     padded_len: usize,
+    /// Strips of all groups of channels.
     strips: usize,
     strips_per_tile: usize,
     bands: usize,
@@ -61,19 +68,28 @@ struct FilterGrad<T> {
     element: PhantomData<T>,
 }
 
-/// The kernel of (x `[n, h, w, i]`, dy `[n, h', w', o]`) → `[kh, kw, i, o]`.
-pub(super) fn kernel<T: Float>(images: usize, channels: [usize; 2], axes: &[Axis; 2], cost: Cost) -> Kernel {
-    let [inputs, outputs] = channels;
-    let rows = axes[0].taps * axes[1].taps * inputs;
-    let lattices = [Lattice::forward(&axes[0]), Lattice::forward(&axes[1])];
-    let [down, across] = &lattices;
+/// The channels of a convolution: groups, and of each what its filters take and give.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Channels {
+    pub(super) groups: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+}
+
+/// The kernel of (x `[n, d, h, w, i]`, dy `[n, d', h', w', o]`) → `[kd, kh, kw, i / g, o]`.
+pub(super) fn kernel<T: Float>(images: usize, channels: Channels, axes: &[Axis; 3], cost: Cost) -> Kernel {
+    let Channels { groups: channel_groups, inputs, outputs } = channels;
+    let rows = axes.iter().map(|axis| axis.taps).product::<usize>() * inputs;
+    let lattices = axes.map(|axis| Lattice::forward(&axis));
+    let [deep, down, across] = &lattices;
+    let slices_read = deep.extent(0, deep.results);
     let rows_read = down.extent(0, down.results);
     let columns_read = across.extent(0, across.results);
-    let padded = !(rows_read.within(down.sources) && columns_read.within(across.sources));
+    let padded =
+        !(slices_read.within(deep.sources) && rows_read.within(down.sources) && columns_read.within(across.sources));
     let pitch = if padded { columns_read.len } else { across.sources };
-    let spans = spans(&lattices, inputs, axes[1].taps, pitch);
 
-    let strips = outputs.div_ceil(T::COLUMNS);
+    let strips = channel_groups * outputs.div_ceil(T::COLUMNS);
     let line = T::COLUMNS * size_of::<T>();
     let filter_bytes = (rows * strips * line).max(1);
     let most = (PARTIAL_BYTES / filter_bytes).clamp(1, GROUPS);
@@ -81,22 +97,29 @@ pub(super) fn kernel<T: Float>(images: usize, channels: [usize; 2], axes: &[Axis
     let strips_per_tile = if most == GROUPS { strips } else { (strips * most).div_ceil(2 * GROUPS) }.max(1);
     let splits = strips.div_ceil(strips_per_tile);
 
-    let source_bytes = if padded { pitch * inputs * size_of::<T>() } else { 0 };
-    let band_bytes = rows_read.len * source_bytes + down.results * across.results * strips_per_tile * line;
-    let wanted = band_bytes.div_ceil(BAND_BYTES).max(most.div_ceil(images.max(1)));
+    let units = images * deep.results;
+    let depth = deep.extent(0, deep.results.min(1)).len;
+    let cell = channel_groups * inputs;
+    let source_bytes = if padded { pitch * cell * size_of::<T>() } else { 0 };
+    let band_bytes = depth * rows_read.len * source_bytes + down.results * across.results * strips_per_tile * line;
+    let wanted = band_bytes.div_ceil(BAND_BYTES).max(most.div_ceil(units.max(1)));
     let rows_per_band = down.results.div_ceil(wanted.max(1)).max(1);
     let bands = down.results.div_ceil(rows_per_band);
-    let parts = images * bands;
+    let parts = units * bands;
     let share = parts.div_ceil(most).max(1);
+    let rows_of_band = down.extent(0, rows_per_band.min(down.results)).len;
+    let slice = if padded { rows_of_band * pitch } else { down.sources * across.sources };
+    let spans = spans(&lattices, axes, [inputs, cell], [slice, pitch]);
     let groups = if spans.is_empty() { 0 } else { parts.div_ceil(share) };
 
-    let padded_len = if padded { down.extent(0, rows_per_band.min(down.results)).len * pitch * inputs } else { 0 };
+    let padded_len = if padded { depth * slice * cell } else { 0 };
     // The packed lines start on a cache line.
     let padded_len = padded_len.next_multiple_of(T::COLUMNS);
-    let rows_per_tile = FINISH.div_ceil(outputs.max(1));
+    let rows_per_tile = FINISH.div_ceil((channel_groups * outputs).max(1));
     let local = padded_len * size_of::<T>() + rows_per_band * across.results * strips_per_tile * line;
     let body = FilterGrad::<T> {
         images,
+        channel_groups,
         inputs,
         outputs,
         rows,
@@ -104,6 +127,7 @@ pub(super) fn kernel<T: Float>(images: usize, channels: [usize; 2], axes: &[Axis
         spans,
         padded,
         pitch,
+        slice,
         columns_read,
         padded_len,
         strips,
@@ -117,7 +141,7 @@ pub(super) fn kernel<T: Float>(images: usize, channels: [usize; 2], axes: &[Axis
     };
     let mut kernel = Kernel::new(0, cost, body);
     kernel.phases.clear();
-    if rows * outputs > 0 {
+    if rows * strips > 0 {
         kernel.phases.extend([(groups * splits).max(1), rows.div_ceil(rows_per_tile)]);
         kernel.shared = groups * rows * strips * line;
         kernel.local = local;
@@ -125,23 +149,29 @@ pub(super) fn kernel<T: Float>(images: usize, channels: [usize; 2], axes: &[Axis
     kernel
 }
 
-/// The filter rows that some window meets, neighbours joined.
-fn spans(lattices: &[Lattice; 2], inputs: usize, taps_across: usize, pitch: usize) -> Vec<Span> {
-    let [down, across] = lattices;
+/// The filter rows that some window meets, neighbours joined, in a copy of `pitches` cells a slice and a row; `inputs` are
+/// the channels of a group and of a cell.
+fn spans(
+    lattices: &[Lattice; 3],
+    axes: &[Axis; 3],
+    [inputs, cell]: [usize; 2],
+    [slice, pitch]: [usize; 2],
+) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
-    for d in &down.classes {
-        for a in &across.classes {
-            for &(y, i) in &d.taps {
-                for &(x, j) in &a.taps {
-                    let (dy, dx) = ((y - d.taps[0].0) as usize, (x - a.taps[0].0) as usize);
-                    let start = (dy * pitch + dx) * inputs;
-                    let row = (i * taps_across + j) * inputs;
-                    match spans.last_mut() {
-                        Some(span) if span.start + span.len == start && span.row + span.len == row => {
-                            span.len += inputs;
-                        }
-                        _ => spans.push(Span { start, row, len: inputs }),
-                    }
+    // Windows meet the input in one class, if at all.
+    let [Some(z), Some(d), Some(a)] = lattices.each_ref().map(|lattice| lattice.classes.first()) else {
+        return spans;
+    };
+    let from = |taps: &[(isize, usize)], offset: isize| (offset - taps[0].0) as usize;
+    for &(depth, h) in &z.taps {
+        for &(y, i) in &d.taps {
+            for &(x, j) in &a.taps {
+                let place = from(&z.taps, depth) * slice + from(&d.taps, y) * pitch + from(&a.taps, x);
+                let start = place * cell;
+                let row = ((h * axes[1].taps + i) * axes[2].taps + j) * inputs;
+                match spans.last_mut() {
+                    Some(span) if span.start + span.len == start && span.row + span.len == row => span.len += inputs,
+                    _ => spans.push(Span { start, row, len: inputs }),
                 }
             }
         }
@@ -172,13 +202,15 @@ impl<T: Float> WithSimd for Tile<'_, T> {
             std::slice::from_raw_parts_mut(sums, self.strips.len() * strip_len).fill(T::default());
             sums
         };
-        let all = code.images * code.bands;
+        let all = code.images * code.lattices[0].results * code.bands;
         with_vectors!(S, T, V => {
             for part in self.group * code.share..((self.group + 1) * code.share).min(all) {
-                let from = part % code.bands * code.rows_per_band;
-                let band = from..(from + code.rows_per_band).min(code.lattices[0].results);
+                let [deep, down, _] = &code.lattices;
+                let (unit, from) = (part / code.bands, part % code.bands * code.rows_per_band);
+                let band = from..(from + code.rows_per_band).min(down.results);
+                let place = [unit / deep.results, unit % deep.results];
                 // SAFETY: `Tile` is made by `Body::run`, whose contract covers images and bands within the shapes.
-                unsafe { self.band::<S, V>(simd, part / code.bands, band, sums) }
+                unsafe { self.band::<S, V>(simd, place, band, sums) }
             }
         });
     }
@@ -188,48 +220,69 @@ impl<T: Float> Tile<'_, T> {
     /// # Safety
     /// The buffers are those of the shapes; `sums` are this tile's strips.
     #[inline(always)]
-    unsafe fn band<S: Simd, const V: usize>(&self, simd: S, image: usize, band: Range<usize>, sums: *mut T) {
+    unsafe fn band<S: Simd, const V: usize>(&self, simd: S, place: [usize; 2], band: Range<usize>, sums: *mut T) {
         let code = self.code;
-        let [down, across] = &code.lattices;
-        let size = down.sources * across.sources * code.inputs;
+        let [image, depth] = place;
+        let [deep, down, across] = &code.lattices;
+        let cell = code.channel_groups * code.inputs;
+        let plane = down.sources * across.sources * cell;
+        let slices = deep.extent(depth, depth + 1);
         let rows = down.extent(band.start, band.end);
+        let columns = code.columns_read;
         // SAFETY: the image is one of the source's.
-        let source = unsafe { self.args.inputs[0].cast::<T>().add(image * size) };
+        let source = unsafe { self.args.inputs[0].cast::<T>().add(image * deep.sources * plane) };
         let cells = if code.padded {
-            let dims = [down.sources, across.sources, code.inputs];
-            // SAFETY: `local` starts with room for the widest band, and no other tile uses it meanwhile.
+            let dims = [down.sources, across.sources, cell];
+            let len = rows.len * columns.len * cell;
+            // SAFETY: `local` starts with room for the widest band of all slices read, and no other tile uses it
+            // meanwhile.
             unsafe {
                 let padded = self.args.local.cast::<T>();
-                let len = rows.len * code.columns_read.len * code.inputs;
-                let source = std::slice::from_raw_parts(source, size);
-                pad(std::slice::from_raw_parts_mut(padded, len), source, dims, rows, code.columns_read);
+                for (i, depth) in (slices.first..).take(slices.len).enumerate() {
+                    let copy = std::slice::from_raw_parts_mut(padded.add(i * code.slice * cell), len);
+                    match usize::try_from(depth).ok().filter(|depth| *depth < deep.sources) {
+                        None => copy.fill(T::default()),
+                        Some(depth) => {
+                            pad(
+                                copy,
+                                std::slice::from_raw_parts(source.add(depth * plane), plane),
+                                dims,
+                                rows,
+                                columns,
+                            );
+                        }
+                    }
+                }
                 padded.cast_const()
             }
         } else {
-            let first = (rows.first as usize * across.sources + code.columns_read.first as usize) * code.inputs;
+            let row = slices.first as usize * down.sources + rows.first as usize;
+            let first = (row * across.sources + columns.first as usize) * cell;
             // SAFETY: where nothing is padded, the first cell read lies within the source.
             unsafe { source.add(first) }
         };
         let counts = [band.len(), across.results];
         let positions = counts[0] * counts[1];
-        let first = (image * down.results + band.start) * across.results * code.outputs;
+        let outputs = code.channel_groups * code.outputs;
+        let row = (image * deep.results + depth) * down.results + band.start;
+        let first = row * across.results * outputs;
         // SAFETY: the band's gradients are these elements of operand 1; `local` has room for the packed strips behind
         // the padded band.
         let packed = unsafe {
-            let gradients =
-                std::slice::from_raw_parts(self.args.inputs[1].cast::<T>().add(first), positions * code.outputs);
+            let gradients = std::slice::from_raw_parts(self.args.inputs[1].cast::<T>().add(first), positions * outputs);
             let packed = self.args.local.cast::<T>().add(code.padded_len);
             let len = positions * T::COLUMNS * self.strips.len();
-            pack(std::slice::from_raw_parts_mut(packed, len), gradients, code.outputs, self.strips.start);
+            code.pack(std::slice::from_raw_parts_mut(packed, len), gradients, self.strips.start);
             packed.cast_const()
         };
-        let strides = [down.pace * code.pitch * code.inputs, across.pace * code.inputs];
-        for strip in 0..self.strips.len() {
+        let strides = [down.pace * code.pitch * cell, across.pace * cell];
+        for (strip, all) in self.strips.clone().enumerate() {
+            let channels = all / code.strips_of_group() * code.inputs;
             for span in &code.spans {
                 for done in (0..span.len).step_by(ROWS) {
                     // SAFETY: the span's elements are read within the band's rows; its filter rows are this tile's.
                     unsafe {
-                        let x = cells.add(span.start + done);
+                        let x = cells.add(channels + span.start + done);
                         let lines = packed.add(strip * positions * T::COLUMNS);
                         let sums = sums.add((strip * code.rows + span.row + done) * T::COLUMNS);
                         with_rows!((span.len - done).min(ROWS), R => {
@@ -242,33 +295,48 @@ impl<T: Float> Tile<'_, T> {
     }
 }
 
-/// Packs `[positions, outputs]` gradients into strips from `first` on, zeros beyond the last column.
-fn pack<T: Float>(packed: &mut [T], gradients: &[T], outputs: usize, first: usize) {
-    let positions = gradients.len() / outputs;
-    for (i, strip) in packed.chunks_exact_mut((positions * T::COLUMNS).max(1)).enumerate() {
-        let start = (first + i) * T::COLUMNS;
-        let used = (outputs - start).min(T::COLUMNS);
-        for (line, row) in strip.chunks_exact_mut(T::COLUMNS).zip(gradients.chunks_exact(outputs)) {
-            line[..used].copy_from_slice(&row[start..start + used]);
-            line[used..].fill(T::default());
+impl<T: Float> FilterGrad<T> {
+    /// Strips of a group of channels.
+    fn strips_of_group(&self) -> usize {
+        self.outputs.div_ceil(T::COLUMNS)
+    }
+
+    /// The columns of a strip among those of all groups.
+    fn columns_of(&self, strip: usize) -> Range<usize> {
+        let (group, within) = (strip / self.strips_of_group(), strip % self.strips_of_group() * T::COLUMNS);
+        let first = group * self.outputs + within;
+        first..first + (self.outputs - within).min(T::COLUMNS)
+    }
+
+    /// Packs `[positions, outputs]` gradients into strips from `first` on, zeros beyond the last column of a group.
+    fn pack(&self, packed: &mut [T], gradients: &[T], first: usize) {
+        let outputs = self.channel_groups * self.outputs;
+        let positions = gradients.len() / outputs;
+        for (i, strip) in packed.chunks_exact_mut((positions * T::COLUMNS).max(1)).enumerate() {
+            let columns = self.columns_of(first + i);
+            for (line, row) in strip.chunks_exact_mut(T::COLUMNS).zip(gradients.chunks_exact(outputs)) {
+                let (used, rest) = line.split_at_mut(columns.len());
+                used.copy_from_slice(&row[columns.clone()]);
+                rest.fill(T::default());
+            }
         }
     }
-}
 
-impl<T: Float> FilterGrad<T> {
     /// Adds up the groups' filters for a tile of phase 1.
     ///
     /// # Safety
     /// As [`Body::run`].
     unsafe fn finish(&self, args: &Args<'_>, tile: usize) {
         let rows = tile * self.rows_per_tile..((tile + 1) * self.rows_per_tile).min(self.rows);
+        let outputs = self.channel_groups * self.outputs;
         // SAFETY: these rows of the result are this tile's.
-        let result = unsafe { args.output::<T>(0, rows.start * self.outputs, rows.len() * self.outputs) };
+        let result = unsafe { args.output::<T>(0, rows.start * outputs, rows.len() * outputs) };
         let filter = self.strips * self.rows * T::COLUMNS;
         // SAFETY: phase 0 has written all groups' filters, and phase 1 only reads them.
         let partial = unsafe { std::slice::from_raw_parts(args.shared.cast::<T>(), self.groups * filter) };
-        for (row, result) in rows.zip(result.chunks_exact_mut(self.outputs)) {
-            for (strip, result) in result.chunks_mut(T::COLUMNS).enumerate() {
+        for (row, result) in rows.zip(result.chunks_exact_mut(outputs)) {
+            for strip in 0..self.strips {
+                let result = &mut result[self.columns_of(strip)];
                 result.fill(T::default());
                 let start = (strip * self.rows + row) * T::COLUMNS;
                 for group in 0..self.groups {

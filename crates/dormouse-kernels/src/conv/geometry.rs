@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use dormouse_value::{Padding, Window2d};
+use dormouse_value::Padding;
 
 use crate::KernelError;
 
@@ -25,16 +25,32 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Windows of `taps` ≥ 1 cells over `input` cells; `stride` and `dilation` are at least 1.
-    pub(crate) fn new(input: usize, taps: usize, stride: usize, dilation: usize, padding: Padding) -> Self {
+    /// One cell under one window of one tap: an axis that is not there.
+    pub(crate) const UNIT: Axis = Axis { input: 1, output: 1, taps: 1, stride: 1, dilation: 1, before: 0 };
+
+    /// Windows of `taps` ≥ 1 cells over `input` cells; `stride` and `dilation` are at least 1. Of explicit padding, the
+    /// cells are those of axis `place`.
+    pub(crate) fn new(
+        input: usize,
+        taps: usize,
+        stride: usize,
+        dilation: usize,
+        padding: Padding,
+        place: usize,
+    ) -> Self {
         let span = (taps - 1).saturating_mul(dilation).saturating_add(1);
+        let whole = |cells: usize| cells.checked_sub(span).map_or(0, |rest| rest / stride + 1);
         let (output, before) = match padding {
             Padding::Same => {
                 let output = input.div_ceil(stride);
                 let covered = output.saturating_sub(1).saturating_mul(stride).saturating_add(span);
                 (output, covered.saturating_sub(input) / 2)
             }
-            Padding::Valid => (input.checked_sub(span).map_or(0, |rest| rest / stride + 1), 0),
+            Padding::Valid => (whole(input), 0),
+            Padding::Explicit(cells) => {
+                let [before, after] = cells[place].map(|n| n as usize);
+                (whole(input.saturating_add(before).saturating_add(after)), before)
+            }
         };
         Axis { input, output, taps, stride, dilation, before }
     }
@@ -73,20 +89,20 @@ impl Axis {
     }
 }
 
-/// The two axes of windows over `[.., height, width, ..]`.
+/// The axes of windows over `[.., height, width, ..]`, or with a depth before them.
 ///
 /// # Errors
-/// Where a window has no cells, or a stride or dilation is 0.
-pub(crate) fn axes(
+/// Where a window has no cells, a stride or dilation is 0, or explicit padding is of other axes.
+pub(crate) fn axes<const N: usize>(
     name: &str,
-    input: [usize; 2],
-    taps: [usize; 2],
-    window: &Window2d,
-) -> Result<[Axis; 2], KernelError> {
-    let Window2d { strides, dilations, padding } = *window;
+    input: [usize; N],
+    taps: [usize; N],
+    [strides, dilations]: [[u32; N]; 2],
+    padding: Padding,
+) -> Result<[Axis; N], KernelError> {
     if taps.contains(&0) {
         return Err(KernelError::new(format!(
-            "{name}: a window of {taps:?} cells covers nothing; give at least 1 × 1"
+            "{name}: a window of {taps:?} cells covers nothing; give at least 1 each"
         )));
     }
     if strides.contains(&0) || dilations.contains(&0) {
@@ -94,13 +110,24 @@ pub(crate) fn axes(
             "{name}: strides {strides:?} and dilations {dilations:?} must be at least 1"
         )));
     }
-    let axis = |i: usize| Axis::new(input[i], taps[i], strides[i] as usize, dilations[i] as usize, padding);
-    Ok([axis(0), axis(1)])
+    if matches!(padding, Padding::Explicit(_)) && N != 2 {
+        return Err(KernelError::new(format!("{name}: explicit padding is of two axes")));
+    }
+    let axis = |i: usize| Axis::new(input[i], taps[i], strides[i] as usize, dilations[i] as usize, padding, i);
+    Ok(std::array::from_fn(axis))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PADDINGS: [Padding; 5] = [
+        Padding::Same,
+        Padding::Valid,
+        Padding::Explicit([[0, 3], [0, 0]]),
+        Padding::Explicit([[2, 0], [0, 0]]),
+        Padding::Explicit([[7, 9], [0, 0]]),
+    ];
 
     fn naive_inside(a: &Axis, o: usize) -> Vec<usize> {
         (0..a.taps)
@@ -113,8 +140,8 @@ mod tests {
 
     #[test]
     fn extents_are_tensorflows() {
-        let same = |n, k, s, d| Axis::new(n, k, s, d, Padding::Same);
-        let valid = |n, k, s, d| Axis::new(n, k, s, d, Padding::Valid);
+        let same = |n, k, s, d| Axis::new(n, k, s, d, Padding::Same, 0);
+        let valid = |n, k, s, d| Axis::new(n, k, s, d, Padding::Valid, 0);
         assert_eq!((same(3, 2, 2, 1).output, same(3, 2, 2, 1).before), (2, 0));
         assert_eq!((same(28, 5, 1, 1).output, same(28, 5, 1, 1).before), (28, 2));
         assert_eq!((same(4, 2, 1, 1).output, same(4, 2, 1, 1).before), (4, 0));
@@ -126,11 +153,11 @@ mod tests {
 
     #[test]
     fn taps_and_windows_agree_with_a_search() {
-        for padding in [Padding::Same, Padding::Valid] {
+        for padding in PADDINGS {
             for (n, k, s, d) in (0..9)
                 .flat_map(|n| (1..6).flat_map(move |k| (1..5).flat_map(move |s| (1..4).map(move |d| (n, k, s, d)))))
             {
-                let a = Axis::new(n, k, s, d, padding);
+                let a = Axis::new(n, k, s, d, padding, 0);
                 let mut useful = Vec::new();
                 for o in 0..a.output {
                     let inside = naive_inside(&a, o);

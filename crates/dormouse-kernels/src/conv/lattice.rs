@@ -113,11 +113,11 @@ mod tests {
 
     #[test]
     fn both_directions_meet_at_the_same_taps() {
-        for padding in [Padding::Same, Padding::Valid] {
+        for padding in [Padding::Same, Padding::Valid, Padding::Explicit([[4, 6], [0, 0]])] {
             for (n, k, s, d) in (0..9)
                 .flat_map(|n| (1..6).flat_map(move |k| (1..5).flat_map(move |s| (1..4).map(move |d| (n, k, s, d)))))
             {
-                let axis = Axis::new(n, k, s, d, padding);
+                let axis = Axis::new(n, k, s, d, padding, 0);
                 let mut expected = Vec::new();
                 for o in 0..axis.output {
                     expected.extend(axis.inside(o).map(|k| (o, axis.cell(o, k), k)));
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn taps_ascend_by_source_cell() {
-        let axis = Axis::new(17, 5, 2, 1, Padding::Same);
+        let axis = Axis::new(17, 5, 2, 1, Padding::Same, 0);
         for lattice in [Lattice::forward(&axis), Lattice::transposed(&axis)] {
             for class in &lattice.classes {
                 assert!(class.taps.windows(2).all(|pair| pair[0].0 < pair[1].0), "{class:?}");

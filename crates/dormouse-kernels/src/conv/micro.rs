@@ -151,3 +151,70 @@ pub(super) unsafe fn outer<S: Simd, T: Float, const R: usize, const V: usize>(
         unsafe { store::<S, T, V>(block, sums.add(r * T::COLUMNS), T::COLUMNS) }
     }
 }
+
+/// Lanes times lines: element (r, j) is the sum over k of `rows[r][offsets[k] + j] · lines[k][j]`.
+///
+/// # Safety
+/// Each row can be read for [`Float::COLUMNS`] elements at every offset, and `lines` holds as many for each offset.
+#[inline(always)]
+pub(super) unsafe fn lanes<S: Simd, T: Float, const R: usize, const V: usize>(
+    simd: S,
+    rows: [*const T; R],
+    offsets: &[usize],
+    mut lines: *const T,
+) -> Block<S, T, R, V> {
+    let mut block = [[T::splat(simd, T::default()); V]; R];
+    for &offset in offsets {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let line = load::<S, T, V>(lines);
+            lines = lines.add(T::COLUMNS);
+            for (block, row) in block.iter_mut().zip(rows) {
+                let x = load::<S, T, V>(row.add(offset));
+                for ((sum, x), column) in block.iter_mut().zip(x).zip(line) {
+                    *sum = T::mul_add(simd, x, column, *sum);
+                }
+            }
+        }
+    }
+    block
+}
+
+/// Adds to the lines at `sums` the lanes at `x`, `offsets[r]` further for line r, times a line: over `counts[0]` ×
+/// `counts[1]` positions, whose lanes are `steps` apart, and whose lines are `pitch` apart.
+///
+/// # Safety
+/// At every position, [`Float::COLUMNS`] elements can be read at each offset and of its line; as many can be written at
+/// each of `sums`.
+#[inline(always)]
+pub(super) unsafe fn outer_lanes<S: Simd, T: Float, const R: usize, const V: usize>(
+    simd: S,
+    x: *const T,
+    offsets: [usize; R],
+    [counts, steps]: [[usize; 2]; 2],
+    (mut line, pitch): (*const T, usize),
+    sums: [*mut T; R],
+) {
+    // SAFETY: the caller's contract.
+    let mut block: Block<S, T, R, V> = sums.map(|sum| unsafe { load::<S, T, V>(sum) });
+    for i in 0..counts[0] {
+        for j in 0..counts[1] {
+            // SAFETY: the caller's contract: position (i, j) of x, and a line for each position.
+            unsafe {
+                let x = x.add(i * steps[0] + j * steps[1]);
+                let dy = load::<S, T, V>(line);
+                line = line.add(pitch);
+                for (block, offset) in block.iter_mut().zip(offsets) {
+                    let x = load::<S, T, V>(x.add(offset));
+                    for ((sum, x), dy) in block.iter_mut().zip(x).zip(dy) {
+                        *sum = T::mul_add(simd, x, dy, *sum);
+                    }
+                }
+            }
+        }
+    }
+    for (block, sum) in block.iter().zip(sums) {
+        // SAFETY: the caller's contract.
+        unsafe { store::<S, T, V>(block, sum, T::COLUMNS) }
+    }
+}

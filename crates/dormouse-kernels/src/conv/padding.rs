@@ -52,6 +52,43 @@ pub(super) fn pad<T: Element>(padded: &mut [T], image: &[T], dims: [usize; 3], r
     }
 }
 
+/// As [`pad`], with each channel `times` times in a row and zeros from there to `cell` elements a cell.
+///
+/// `spread` holds `rows.len · cols.len · cell` elements, all of which are written; `cell` is at least `channels · times`.
+pub(super) fn spread<T: Element + Copy>(
+    spread: &mut [T],
+    image: &[T],
+    dims: [usize; 3],
+    rows: Extent,
+    cols: Extent,
+    [times, cell]: [usize; 2],
+) {
+    let [height, width, channels] = dims;
+    if cols.len * cell == 0 {
+        return;
+    }
+    for (i, row) in spread.chunks_exact_mut(cols.len * cell).enumerate() {
+        let source = usize::try_from(rows.first + i as isize).ok().filter(|row| *row < height);
+        for (j, cells) in row.chunks_exact_mut(cell).enumerate() {
+            let column = usize::try_from(cols.first + j as isize).ok().filter(|column| *column < width);
+            let (Some(row), Some(column)) = (source, column) else {
+                cells.fill(T::default());
+                continue;
+            };
+            let from = &image[(row * width + column) * channels..][..channels];
+            let (lanes, rest) = cells.split_at_mut(channels * times);
+            if times == 1 {
+                lanes.copy_from_slice(from);
+            } else {
+                for (lanes, &x) in lanes.chunks_exact_mut(times.max(1)).zip(from) {
+                    lanes.fill(x);
+                }
+            }
+            rest.fill(T::default());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,11 @@
 //! Kernels against the definition, in f64, over many geometries; tiles in any order, on poisoned scratch.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use dormouse_value::{DType, Element, Op, Padding, Window2d};
+use dormouse_value::{DType, Element, Op, Padding, Window2d, Window3d};
 use proptest::prelude::*;
 
-use super::geometry::Axis;
+use super::Window;
+use super::geometry::{Axis, axes};
 use crate::{Args, KernelError, Spec, compile};
 
 /// How the tiles of a phase are run.
@@ -94,45 +95,86 @@ pub(crate) fn numbers(len: usize, seed: u64) -> Vec<f64> {
 #[derive(Clone, Copy, Debug)]
 struct Case {
     images: usize,
-    size: [usize; 2],
+    /// Depth, height, width; flat windows have no depth.
+    size: [usize; 3],
     inputs: usize,
-    taps: [usize; 2],
+    taps: [usize; 3],
     outputs: usize,
-    window: Window2d,
+    groups: usize,
+    window: Window,
 }
 
 impl Case {
     fn new(images: usize, size: [usize; 2], inputs: usize, taps: [usize; 2], outputs: usize) -> Self {
-        let window = Window2d { strides: [1, 1], dilations: [1, 1], padding: Padding::Same };
-        Case { images, size, inputs, taps, outputs, window }
+        let window = Window::Flat(Window2d { strides: [1, 1], dilations: [1, 1], padding: Padding::Same });
+        let front = |[a, b]: [usize; 2]| [1, a, b];
+        Case { images, size: front(size), inputs, taps: front(taps), outputs, groups: 1, window }
     }
 
-    fn axes(&self) -> [Axis; 2] {
-        super::axes("test", self.size, self.taps, &self.window).unwrap()
+    fn deep(self, depth: usize, taps: usize, window: Window3d) -> Self {
+        let [_, height, width] = self.size;
+        let [_, down, across] = self.taps;
+        let (size, taps) = ([depth, height, width], [taps, down, across]);
+        Case { size, taps, window: Window::Deep(window), ..self }
     }
 
-    fn dims(&self) -> [[usize; 4]; 3] {
-        let [down, across] = self.axes();
+    fn window(self, window: Window2d) -> Self {
+        Case { window: Window::Flat(window), ..self }
+    }
+
+    fn axes(&self) -> [Axis; 3] {
+        match self.window {
+            Window::Flat(Window2d { strides, dilations, padding }) => {
+                let back = |[_, a, b]: [usize; 3]| [a, b];
+                let [h, w] = axes("test", back(self.size), back(self.taps), [strides, dilations], padding).unwrap();
+                [Axis::UNIT, h, w]
+            }
+            Window::Deep(Window3d { strides, dilations, padding }) => {
+                axes("test", self.size, self.taps, [strides, dilations], padding).unwrap()
+            }
+        }
+    }
+
+    /// The extents of x, filter and y, with a depth.
+    fn dims(&self) -> [[usize; 5]; 3] {
+        let [deep, down, across] = self.axes();
+        let ([d, h, w], [kd, kh, kw]) = (self.size, self.taps);
         [
-            [self.images, self.size[0], self.size[1], self.inputs],
-            [self.taps[0], self.taps[1], self.inputs, self.outputs],
-            [self.images, down.output, across.output, self.outputs],
+            [self.images, d, h, w, self.inputs],
+            [kd, kh, kw, self.inputs / self.groups, self.outputs],
+            [self.images, deep.output, down.output, across.output, self.outputs],
         ]
+    }
+
+    /// The same, as the operations have them.
+    fn own_dims(&self) -> [Vec<usize>; 3] {
+        let [x, w, y] = self.dims();
+        match self.window {
+            Window::Flat(_) => [[&x[..1], &x[2..]].concat(), w[1..].to_vec(), [&y[..1], &y[2..]].concat()],
+            Window::Deep(_) => [x.to_vec(), w.to_vec(), y.to_vec()],
+        }
     }
 
     /// Calls `f` with the indices into x, filter and y of every product of the sum.
     fn products(&self, mut f: impl FnMut(usize, usize, usize)) {
-        let [down, across] = self.axes();
+        let axes = self.axes();
         let [x, w, y] = self.dims();
+        let flat = |dims: &[usize; 5], at: [usize; 5]| at.iter().zip(dims).fold(0, |flat, (i, n)| flat * n + i);
+        // Every pair of a window and a tap inside.
+        let pairs = |a: usize| {
+            let axis = axes[a];
+            (0..axis.output).flat_map(move |o| axis.inside(o).map(move |k| (o, k, axis.cell(o, k)))).collect::<Vec<_>>()
+        };
+        let [deep, down, across] = [pairs(0), pairs(1), pairs(2)];
         for n in 0..self.images {
-            for (r, c) in (0..down.output).flat_map(|r| (0..across.output).map(move |c| (r, c))) {
-                for i in down.inside(r) {
-                    for j in across.inside(c) {
-                        for k in 0..self.inputs {
+            for &(oz, kz, z) in &deep {
+                for &(oy, ky, row) in &down {
+                    for &(ox, kx, column) in &across {
+                        for k in 0..w[3] {
                             for o in 0..self.outputs {
-                                let cell = ((n * x[1] + down.cell(r, i)) * x[2] + across.cell(c, j)) * x[3] + k;
-                                let tap = ((i * w[1] + j) * w[2] + k) * w[3] + o;
-                                f(cell, tap, ((n * y[1] + r) * y[2] + c) * y[3] + o);
+                                let channel = o / (self.outputs / self.groups) * w[3] + k;
+                                let cell = flat(&x, [n, z, row, column, channel]);
+                                f(cell, flat(&w, [kz, ky, kx, k, o]), flat(&y, [n, oz, oy, ox, o]));
                             }
                         }
                     }
@@ -143,8 +185,8 @@ impl Case {
 
     /// Checks the convolution and both gradients in both dtypes.
     fn check(&self) {
-        let [xd, wd, yd] = self.dims();
-        let count = |dims: [usize; 4]| dims.iter().product::<usize>();
+        let [xd, wd, yd] = &self.own_dims();
+        let count = |dims: &[usize]| dims.iter().product::<usize>();
         let (x, w, dy) = (numbers(count(xd), 1), numbers(count(wd), 2), numbers(count(yd), 3));
         let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
         let mut terms = [vec![0_usize; dy.len()], vec![0; x.len()], vec![0; w.len()]];
@@ -156,16 +198,19 @@ impl Case {
             terms[1][a] += 1;
             terms[2][b] += 1;
         });
-        let ops = [Op::Conv2d(self.window), Op::Conv2dInputGrad(self.window), Op::Conv2dFilterGrad(self.window)];
+        let ops = match self.window {
+            Window::Flat(w) => [Op::Conv2d(w), Op::Conv2dInputGrad(w), Op::Conv2dFilterGrad(w)],
+            Window::Deep(w) => [Op::Conv3d(w), Op::Conv3dInputGrad(w), Op::Conv3dFilterGrad(w)],
+        };
         let expected = [y, dx, dw];
         let operands = [[(xd, &x), (wd, &w)], [(yd, &dy), (wd, &w)], [(xd, &x), (yd, &dy)]];
         let results = [yd, xd, wd];
         for i in 0..3 {
             let [a, b] = &operands[i];
-            let exact = run::<f64>(&ops[i], &Self::inputs(i, (&a.0, a.1), (&b.0, b.1), &results[i]), &results[i]);
+            let exact = run::<f64>(&ops[i], &Self::inputs(i, (a.0, a.1), (b.0, b.1), results[i]), results[i]);
             let narrow = |v: &[f64]| v.iter().map(|&x| x as f32).collect::<Vec<_>>();
             let (a32, b32) = (narrow(a.1), narrow(b.1));
-            let rounded = run::<f32>(&ops[i], &Self::inputs(i, (&a.0, &a32), (&b.0, &b32), &results[i]), &results[i]);
+            let rounded = run::<f32>(&ops[i], &Self::inputs(i, (a.0, &a32), (b.0, &b32), results[i]), results[i]);
             for (j, &want) in expected[i].iter().enumerate() {
                 let scale = 1.0 + terms[i][j] as f64;
                 assert!((exact[j] - want).abs() <= 1e-15 * scale, "{self:?} {:?} at {j}: {} {want}", ops[i], exact[j]);
@@ -188,7 +233,7 @@ impl Case {
 
 #[test]
 fn geometries() {
-    for padding in [Padding::Same, Padding::Valid] {
+    for padding in [Padding::Same, Padding::Valid, Padding::Explicit([[2, 0], [1, 6]])] {
         for strides in [[1, 1], [2, 2], [3, 1], [1, 4]] {
             for dilations in [[1, 1], [2, 2], [1, 3]] {
                 for (size, taps) in [
@@ -201,7 +246,7 @@ fn geometries() {
                 ] {
                     for (inputs, outputs) in [(1, 1), (3, 5), (2, 17)] {
                         let window = Window2d { strides, dilations, padding };
-                        Case { window, ..Case::new(2, size, inputs, taps, outputs) }.check();
+                        Case::new(2, size, inputs, taps, outputs).window(window).check();
                     }
                 }
             }
@@ -221,7 +266,7 @@ fn empty_extents() {
     Case::new(0, [3, 4], 2, [3, 2], 3).check();
     Case::new(2, [0, 4], 2, [3, 2], 3).check();
     let valid = Window2d { strides: [1, 1], dilations: [1, 1], padding: Padding::Valid };
-    Case { window: valid, ..Case::new(2, [2, 4], 2, [3, 2], 3) }.check();
+    Case::new(2, [2, 4], 2, [3, 2], 3).window(valid).check();
 }
 
 #[test]
@@ -230,16 +275,68 @@ fn bands_and_groups() {
     Case::new(1, [40, 24], 16, [3, 3], 24).check();
     Case::new(40, [4, 4], 3, [3, 3], 4).check();
     let window = Window2d { strides: [2, 2], dilations: [1, 1], padding: Padding::Same };
-    Case { window, ..Case::new(3, [41, 30], 8, [5, 3], 16) }.check();
+    Case::new(3, [41, 30], 8, [5, 3], 16).window(window).check();
+}
+
+#[test]
+fn channels_in_groups() {
+    let same = Window2d { strides: [2, 1], dilations: [1, 1], padding: Padding::Same };
+    for (inputs, outputs, groups) in [(4, 4, 4), (6, 3, 3), (4, 40, 2), (34, 17, 17), (40, 36, 2), (3, 3, 1)] {
+        for (taps, size) in [([3, 2], [4, 5]), ([1, 1], [3, 3]), ([2, 2], [1, 1])] {
+            Case { groups, ..Case::new(2, size, inputs, taps, outputs).window(same) }.check();
+        }
+    }
+    Case { groups: 4, ..Case::new(1, [30, 24], 16, [3, 3], 24) }.check();
+}
+
+#[test]
+fn images_with_a_depth() {
+    for padding in [Padding::Same, Padding::Valid] {
+        for (strides, dilations) in
+            [([1, 1, 1], [1, 1, 1]), ([2, 1, 3], [1, 2, 1]), ([1, 2, 2], [2, 1, 1]), ([3, 3, 1], [1, 1, 1])]
+        {
+            let window = Window3d { strides, dilations, padding };
+            for (depth, size, deep, taps) in [
+                (4, [3, 5], 3, [2, 3]),
+                (1, [4, 4], 1, [3, 3]),
+                (5, [1, 1], 2, [1, 1]),
+                (2, [3, 3], 4, [2, 2]),
+                (6, [2, 7], 1, [1, 2]),
+            ] {
+                for (inputs, outputs, groups) in [(1, 1, 1), (3, 17, 1), (4, 6, 2)] {
+                    Case { groups, ..Case::new(2, size, inputs, taps, outputs).deep(depth, deep, window) }.check();
+                }
+            }
+        }
+    }
+    let window = Window3d { strides: [1, 2, 1], dilations: [1, 1, 1], padding: Padding::Same };
+    Case::new(1, [24, 20], 8, [3, 3], 16).deep(9, 3, window).check();
+    Case::new(40, [3, 3], 2, [2, 2], 3).deep(3, 2, window).check();
+    Case::new(2, [3, 4], 2, [3, 2], 3).deep(0, 2, window).check();
+    Case::new(0, [3, 4], 2, [3, 2], 3).deep(2, 2, window).check();
+    let far = Window3d { strides: [1, 1, 1], dilations: [1 << 31, 1, 1], padding: Padding::Same };
+    Case::new(1, [3, 3], 2, [2, 2], 2).deep(3, 3, far).check();
+    let apart = Window3d { strides: [u32::MAX, 1, 5], dilations: [1, 1, 1], padding: Padding::Same };
+    Case::new(1, [3, 3], 2, [2, 2], 2).deep(3, 3, apart).check();
+}
+
+#[test]
+fn windows_in_padding_alone() {
+    for cells in [[[3, 4], [5, 6]], [[9, 0], [0, 9]], [[0, 0], [0, 0]]] {
+        for (strides, dilations) in [([1, 1], [1, 1]), ([2, 3], [1, 1]), ([1, 2], [2, 3])] {
+            let window = Window2d { strides, dilations, padding: Padding::Explicit(cells) };
+            Case::new(2, [4, 5], 3, [2, 3], 4).window(window).check();
+        }
+    }
 }
 
 #[test]
 fn taps_far_outside_cost_nothing() {
     let window = Window2d { strides: [1, 1], dilations: [1 << 31, 1 << 31], padding: Padding::Same };
-    Case { window, ..Case::new(1, [3, 3], 2, [3, 3], 2) }.check();
-    Case { window, ..Case::new(1, [3, 3], 2, [2, 2], 2) }.check();
+    Case::new(1, [3, 3], 2, [3, 3], 2).window(window).check();
+    Case::new(1, [3, 3], 2, [2, 2], 2).window(window).check();
     let window = Window2d { strides: [u32::MAX, 7], dilations: [1, 1], padding: Padding::Same };
-    Case { window, ..Case::new(2, [3, 9], 2, [3, 3], 2) }.check();
+    Case::new(2, [3, 9], 2, [3, 3], 2).window(window).check();
 }
 
 #[test]
@@ -268,7 +365,8 @@ fn mistakes_are_errors() {
     let x = || f(&[2, 5, 5, 3]);
     assert_eq!(
         message(&conv, &[x(), f(&[3, 3, 4, 8])], f(&[2, 5, 5, 8])),
-        "conv2d: images f32[2, 5, 5, 3] have 3 channels, but filter f32[3, 3, 4, 8] takes 4; its third extent must be 3"
+        "conv2d: images f32[2, 5, 5, 3] have 3 channels, filter f32[3, 3, 4, 8] takes 4 and gives 8; the first must be \
+         whole groups of the second, as many as divide the third"
     );
     assert!(message(&conv, &[f(&[5, 5, 3]), f(&[3, 3, 3, 8])], f(&[2, 5, 5, 8])).contains("must have 4 axes"));
     assert!(message(&conv, &[x(), f(&[3, 3, 3, 8])], f(&[2, 3, 3, 8])).contains("are [2, 5, 5, 8], not [2, 3, 3, 8]"));
@@ -293,10 +391,13 @@ proptest! {
         channels in [1_usize..20, 1..20],
         strides in [1_u32..5, 1..5],
         dilations in [1_u32..4, 1..4],
-        valid in any::<bool>(),
+        cells in [[0_u32..5, 0..5], [0..5, 0..5]],
+        rule in 0_usize..3,
+        groups in 1_usize..4,
     ) {
-        let padding = if valid { Padding::Valid } else { Padding::Same };
+        let padding = [Padding::Same, Padding::Valid, Padding::Explicit(cells)][rule];
         let window = Window2d { strides, dilations, padding };
-        Case { window, ..Case::new(images, size, channels[0], taps, channels[1]) }.check();
+        let [inputs, outputs] = channels.map(|n| n.next_multiple_of(groups));
+        Case { groups, ..Case::new(images, size, inputs, taps, outputs).window(window) }.check();
     }
 }

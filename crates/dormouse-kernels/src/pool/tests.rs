@@ -24,7 +24,14 @@ impl Case {
     }
 
     fn axes(&self) -> [Axis; 2] {
-        axes("test", self.extents, self.size.map(|n| n as usize), &self.window).unwrap()
+        axes(
+            "test",
+            self.extents,
+            self.size.map(|n| n as usize),
+            [self.window.strides, self.window.dilations],
+            self.window.padding,
+        )
+        .unwrap()
     }
 
     fn dims(&self) -> [[usize; 4]; 2] {
@@ -131,6 +138,16 @@ fn bands_and_images_that_share_a_tile() {
     Case::new(1, [83, 50], 16, [3, 3], [3, 3]).valid().check_both();
     Case::new(40, [4, 4], 8, [2, 2], [2, 2]).check_both();
     Case::new(70, [3, 3], 33, [2, 2], [1, 1]).check_both();
+}
+
+#[test]
+fn cells_of_padding_are_passed_over() {
+    for cells in [[[1, 0], [0, 1]], [[1, 1], [1, 1]], [[2, 1], [1, 2]]] {
+        for strides in [[1, 1], [2, 3], [3, 3]] {
+            let window = Window2d { strides, dilations: [1, 1], padding: Padding::Explicit(cells) };
+            Case { window, ..Case::new(2, [7, 6], 3, [3, 3], strides) }.check_both();
+        }
+    }
 }
 
 #[test]
