@@ -25,9 +25,10 @@ fn told(build: impl Fn(Tensor, Tensor) -> Operation, x: [f64; 4], y: [f64; 4]) -
 #[test]
 fn assertions_hold_or_fail_the_run() {
     type Check = fn(Tensor, Tensor) -> Operation;
+    type Four = [f64; 4];
     let (low, high) = ([1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.0]);
     let (negative, mixed) = ([-1.0, -2.0, -3.0, -4.0], [0.0, -1.0, 1.0, 0.0]);
-    let cases: [(Check, [f64; 4], [f64; 4], [f64; 4], [f64; 4]); 12] = [
+    let cases: [(Check, Four, Four, Four, Four); 12] = [
         (|x, _| x.assert_positive(""), low, low, mixed, low),
         (|x, _| x.assert_negative(""), negative, low, mixed, low),
         (|x, _| x.assert_non_negative(""), low, low, mixed, low),

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use dormouse::data::{Dataset, Mnist, Order};
 use dormouse::gradient::{hessians, jacobian};
+use dormouse::graph::{BatchStatistics, Combined, Conv1d, Conv3d, LocalResponse, Pool3d};
 use dormouse::graph::{CustomOp, Fact};
 use dormouse::prelude::*;
 use dormouse::session::SessionOptions;
+use dormouse::train::candidates::{self, Candidates};
 use dormouse::value::ValueView;
 use ndarray::Array2;
 
@@ -53,6 +55,13 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
     let at = graph.constant([[0, 1], [1, 0]]);
     let labels = graph.placeholder(DType::I64, shape![?]);
     let rows = labels.one_hot(10);
+    let kernel = graph.random(&[3, 3, 1, 1], TruncatedNormal::new(0.1));
+    let drawn = Candidates {
+        sampled: graph.constant([0, 1]),
+        true_expected: m.abs(),
+        sampled_expected: a.abs(),
+        remove_accidental_hits: true,
+    };
     let logits = x.matmul(w);
     let loss = w.l2_loss() + bias.l2_loss();
     let vectors = graph.constant([[1.0_f32, 2.0, 3.0]]);
@@ -243,6 +252,30 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         image.avg_pool(Pool { strides: [1, 1], ..Pool::default() });
         x.elu();
         image.max_pool(Pool::default());
+        image.depthwise_conv2d(kernel, Conv2d::default());
+        image.separable_conv2d(kernel, filter.at((..1, ..1)), Conv2d::default());
+        image.conv2d_transpose(kernel, [56, 56], Conv2d { strides: [2, 2], ..Conv2d::default() });
+        y.expand_dims(0).conv1d(graph.zeros(&[3, 2, 4]), Conv1d::default());
+        image.expand_dims(1).conv3d(kernel.expand_dims(0), Conv3d::default());
+        image.atrous_conv2d(kernel, 2, Padding::Same);
+        image.expand_dims(1).max_pool3d(Pool3d::default());
+        x.batch_normalization(bias, bias, None, None, 1e-3);
+        image.fused_batch_norm(y.at((0, ..1)), y.at((0, ..1)), BatchStatistics::Batch, 1e-3).y;
+        x.layer_norm(-1, bias, bias, 1e-12);
+        image.local_response_normalization(LocalResponse::default());
+        x.l2_normalize(1);
+        logits.sigmoid_cross_entropy(rows);
+        logits.weighted_cross_entropy(rows, 2.0);
+        graph.embedding_lookup_sparse(&[m], at.at(0), at.at(1), 2, None, Combined::Mean);
+        candidates::sampled_softmax_loss(m, a, at, m, drawn);
+        losses::absolute_difference(a, b);
+        losses::huber_loss(a, b);
+        losses::hinge_loss(a, b);
+        losses::log_loss(a, b);
+        losses::sigmoid_cross_entropy(rows, logits);
+        losses::cosine_distance(m, n, 1);
+        losses::mean_pairwise_squared_error(m, n);
+        losses::compute_weighted_loss(a, losses::Weighting::by(b));
         graph.initializer();
         graph.variable([0.0_f32; 10]).named("b");
         graph.trainable_variables();

@@ -1,6 +1,6 @@
 //! What operations give, held to what TensorFlow 2.21 gives: the cases of `tests/fixtures/tensorflow.txt`, which
-//! `tests/oracle/ops.py` writes and explains, and those of `functions.txt` and `arrays.txt`, of `functions.py` and
-//! `arrays.py`. No TensorFlow is needed here.
+//! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt` and `nn.txt`, of scripts of the
+//! same names. No TensorFlow is needed here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,6 +8,7 @@ mod arrays;
 mod case;
 mod functions;
 mod methods;
+mod nn;
 mod random;
 
 use case::{Case, Kind};
@@ -16,6 +17,7 @@ use dormouse::prelude::*;
 const FIXTURE: &str = include_str!("../fixtures/tensorflow.txt");
 const FUNCTIONS: &str = include_str!("../fixtures/functions.txt");
 const ARRAYS: &str = include_str!("../fixtures/arrays.txt");
+const NN: &str = include_str!("../fixtures/nn.txt");
 
 /// The lines of the fixture: those of cases, and those of random numbers.
 fn lines(random: bool) -> impl Iterator<Item = &'static str> {
@@ -43,6 +45,9 @@ fn promised(case: &Case) -> Nearness {
     let gradient = case.kind == Kind::Gradient;
     match case.method {
         "conv2d" if gradient => Sums(16),
+        // Sums of some hundred products that cancel.
+        "separable_conv2d" if gradient => Sums(64),
+        method if nn::of_sums(method) => Sums(16),
         _ if gradient => Sums(8),
         "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tan" | "tanh" | "sigmoid" | "softplus" | "pow"
         | "rsqrt" => Ulps(4),
@@ -140,7 +145,7 @@ enum Told {
 
 /// The results of a case's method.
 fn build(case: &Case, x: &[Tensor]) -> Vec<Tensor> {
-    let of_family = arrays::build(case, x).or_else(|| functions::build(case, x));
+    let of_family = arrays::build(case, x).or_else(|| functions::build(case, x)).or_else(|| nn::build(case, x));
     of_family.unwrap_or_else(|| vec![methods::build(case, x)])
 }
 
@@ -241,6 +246,20 @@ fn arrays_are_what_tensorflow_gives() {
 #[test]
 fn arrays_of_unknown_extents_are_what_tensorflow_gives() {
     assert!(every_case(array_lines(), Told::Ranks, arrays::EXTENTS_ASKED) > 350);
+}
+
+fn nn_lines() -> impl Iterator<Item = &'static str> {
+    NN.lines().filter(|line| !line.starts_with('#'))
+}
+
+#[test]
+fn neural_networks_are_what_tensorflow_gives() {
+    assert!(every_case(nn_lines(), Told::Extents, &[]) > 500);
+}
+
+#[test]
+fn neural_networks_of_unknown_extents_are_what_tensorflow_gives() {
+    assert!(every_case(nn_lines(), Told::Ranks, nn::EXTENTS_ASKED) > 350);
 }
 
 #[test]

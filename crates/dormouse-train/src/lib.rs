@@ -24,7 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `layers` and `losses` build a model and what is wrong with it, `regularizer` what is wrong with its size; `optimizer`
+//! `layers` and `losses` build a model and what is wrong with it, `candidates` what is wrong with a model of many classes,
+//! `regularizer` what is wrong with its size; `optimizer`
 //! asks `dormouse-gradient` for gradients, which `clip` may shorten, and adds the updates, at the rate of a `schedule`;
 //! `average` follows the variables; `metrics` tell how well it went.
 //!
@@ -36,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod average;
+pub mod candidates;
 mod clip;
 mod gradient_check;
 pub mod layers;

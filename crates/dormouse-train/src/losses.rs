@@ -120,26 +120,27 @@ losses! {
         |labels, logits| (1.0 - (2.0 * labels - 1.0) * logits).relu();
     /// d² / 2 where d = |p − y| is at most 1, d − 1/2 elsewhere. TensorFlow's `losses.huber_loss`.
     huber_loss huber_loss_with "huber_loss" predictions
-        |labels, predictions| {
-            let distance = (predictions - labels).abs();
-            // By the smaller of the two: at 1 the rest then adds no second gradient.
-            let near = distance.minimum(1.0);
-            0.5 * (near * near) + (distance - near)
-        };
+        |labels, predictions| huber_of(labels, predictions, 1.0);
     /// max(z, 0) − z y + ln(1 + e^−|z|), the cross-entropy of independent labels 0 to 1. TensorFlow's
     /// `losses.sigmoid_cross_entropy`.
     sigmoid_cross_entropy sigmoid_cross_entropy_with "sigmoid_cross_entropy_loss" logits
-        sigmoid_cross_entropy_of;
+        |labels, logits| logits.sigmoid_cross_entropy(labels);
 }
 
-/// max(z, 0) − z y + ln(1 + e^−|z|) of each element: TensorFlow's `nn.sigmoid_cross_entropy_with_logits`.
-fn sigmoid_cross_entropy_of(labels: Tensor, logits: Tensor) -> Tensor {
-    // ∂/∂z by selecting, so that it is σ(z) − y at 0 as well.
-    let positive = logits.greater_equal(0.0);
-    let zeros = logits.zeros_like();
-    let above = positive.select(logits, zeros);
-    let minus_size = positive.select(-logits, logits);
-    above - logits * labels + minus_size.exp().log1p()
+/// As [`huber_loss_with`], d² / 2 up to a distance of δ and δ d − δ² / 2 beyond.
+#[track_caller]
+pub fn huber_loss_beyond(labels: impl Symbol, predictions: impl Symbol, delta: f64, weighting: Weighting) -> Tensor {
+    let (labels, predictions) = (labels.tensor(), predictions.tensor());
+    let formula = |labels: Tensor, predictions: Tensor| huber_of(labels, predictions, delta);
+    loss("huber_loss", "huber_loss", labels, predictions, weighting, formula)
+}
+
+fn huber_of(labels: Tensor, predictions: Tensor, delta: f64) -> Tensor {
+    let distance = (predictions - labels).abs();
+    // By the smaller of the two: at δ the rest then adds no second gradient.
+    let near = distance.minimum(delta);
+    let beyond = distance - near;
+    0.5 * (near * near) + if delta == 1.0 { beyond } else { delta * beyond }
 }
 
 /// −Σ y ln softmax(z) of logits `[n, c]` and labels `[n, c]`, rows of which are distributions. TensorFlow's
@@ -198,6 +199,64 @@ pub fn smoothed(labels: impl Symbol, smoothing: f64) -> Tensor {
             None => graph.mistake(format!("smoothed: the classes of {} are not known", labels.name())),
         }
     })
+}
+
+/// Independent labels of 0 and 1 moved towards 1/2: y (1 − s) + s / 2. The `label_smoothing` of TensorFlow's
+/// `losses.sigmoid_cross_entropy`.
+#[track_caller]
+pub fn smoothed_binary(labels: impl Symbol, smoothing: f64) -> Tensor {
+    let labels = labels.tensor();
+    let graph = labels.graph();
+    graph.located(|| {
+        let labels = if labels.dtype().is_float() { labels } else { labels.cast(DType::F32) };
+        if (0.0..=1.0).contains(&smoothing) {
+            labels * (1.0 - smoothing) + 0.5 * smoothing
+        } else {
+            graph.mistake(format!("smoothed_binary: the smoothing is {smoothing}, not between 0 and 1"))
+        }
+    })
+}
+
+/// The mean squared difference between an example's differences, pair by pair: for each example, the first axis, the mean
+/// of (dᵢ − dⱼ)² over its pairs of elements, d = p − y; weighted and summed. TensorFlow's
+/// `losses.mean_pairwise_squared_error`.
+#[track_caller]
+pub fn mean_pairwise_squared_error(labels: impl Symbol, predictions: impl Symbol) -> Tensor {
+    mean_pairwise_squared_error_with(labels, predictions, Weighting::default())
+}
+
+/// As [`mean_pairwise_squared_error`], weighted; the reduction of the weighting does not count.
+#[track_caller]
+pub fn mean_pairwise_squared_error_with(labels: impl Symbol, predictions: impl Symbol, weighting: Weighting) -> Tensor {
+    let (labels, predictions) = (labels.tensor(), predictions.tensor());
+    let (weights, collection) = (weighting.weights, weighting.collection);
+    let (what, graph) = ("mean_pairwise_squared_error", predictions.graph());
+    let alone = Weighting { weights: 1.0.into(), reduction: Reduction::Sum, collection };
+    loss(what, what, labels, predictions, alone, |labels, predictions| {
+        let differences = predictions - labels;
+        let Some(rank) = differences.shape().rank().filter(|rank| *rank > 0) else {
+            return graph.mistake(format!("{what}: examples are along the first axis, of {}", differences.shape()));
+        };
+        let weights = match weights_for(weights, differences) {
+            Ok(Ok(weights)) => weights,
+            Ok(Err(number)) => graph.constant(1.0_f32).cast(differences.dtype()) * number,
+            Err(mistake) => return mistake,
+        };
+        let present = weights.not_equal(0.0).cast(differences.dtype());
+        let present = graph.apply(Op::BroadcastLike, &[present, differences]);
+        let over = |x: Tensor| if rank == 1 { x.identity() } else { x.sum_over(keep_dims(rest(rank))) };
+        let n = over(present);
+        let squares = 2.0 * safe_ratio(over(differences.square()), (n - 1.0).maximum(0.0));
+        let pairs = n * (n - 1.0);
+        let together = 2.0 * safe_ratio(over(differences).square(), pairs.maximum(0.0));
+        let total = ((squares - together) * weights).sum();
+        n.sum().greater(0.0).select(total, 0.0)
+    })
+}
+
+/// All axes but the first.
+fn rest(rank: usize) -> Vec<i32> {
+    (1..rank as i32).collect()
 }
 
 /// The weighted losses of single elements, as one: TensorFlow's `losses.compute_weighted_loss`.
@@ -266,22 +325,10 @@ fn weighted(graph: &Graph, losses: Tensor, weighting: Weighting) -> Tensor {
     if is_poisoned(losses) {
         return losses;
     }
-    let weights = match weights {
-        Scalar::Number(number) => Err(number),
-        Scalar::Tensor(tensor) => Ok(tensor.cast(dtype)),
-        Scalar::Variable(variable) => Ok(variable.value().cast(dtype)),
+    let weights = match weights_for(weights, losses) {
+        Ok(weights) => weights,
+        Err(mistake) => return mistake,
     };
-    if let Ok(weights) = weights
-        && !fits(weights, losses)
-    {
-        let told = format!(
-            "losses: weights of shape {} do not go with losses of shape {}; they need a rank of 0 or the same, and \
-             extents of 1 or the same",
-            weights.shape(),
-            losses.shape()
-        );
-        return if is_poisoned(weights) { weights } else { graph.mistake(told) };
-    }
     let product = match weights {
         Err(1.0) if reduction == Reduction::None => losses.identity(),
         Err(1.0) => losses,
@@ -311,6 +358,26 @@ fn weighted(graph: &Graph, losses: Tensor, weighting: Weighting) -> Tensor {
         graph.collect(&collection, loss);
     }
     loss
+}
+
+/// The weights of losses: a tensor, or a number that is the error of the inner result. The outer error is a mistake.
+#[track_caller]
+fn weights_for(weights: Scalar, losses: Tensor) -> Result<Result<Tensor, f64>, Tensor> {
+    let weights = match weights {
+        Scalar::Number(number) => return Ok(Err(number)),
+        Scalar::Tensor(tensor) => tensor.cast(losses.dtype()),
+        Scalar::Variable(variable) => variable.value().cast(losses.dtype()),
+    };
+    if fits(weights, losses) {
+        return Ok(Ok(weights));
+    }
+    let told = format!(
+        "losses: weights of shape {} do not go with losses of shape {}; they need a rank of 0 or the same, and \
+         extents of 1 or the same",
+        weights.shape(),
+        losses.shape()
+    );
+    Err(if is_poisoned(weights) { weights } else { losses.graph().mistake(told) })
 }
 
 /// Whether weights go with losses, as far as is known.

@@ -2,10 +2,12 @@
 
 use std::panic::Location;
 
-use dormouse_value::{Op, Padding, PoolOp, Window2d};
+use dormouse_value::{BinaryOp, Dim, Op, Padding, PoolOp, Window2d, broadcast_dims};
 
+use crate::build::array::{Array, Extents};
 use crate::build::elementwise::Elementwise;
 use crate::build::random::Uniform;
+use crate::build::reduction::{Reduction, keep_dims};
 use crate::node::Output;
 use crate::tensor::{Operand, Symbol, Tensor};
 
@@ -78,12 +80,42 @@ pub trait Nn: Symbol {
         apply(Op::SparseSoftmaxCrossEntropy, &[logits, labels])
     }
 
-    /// −Σ labels · ln softmax(logits): logits and labels `[.., c]` → `[..]`. Each row of labels is a distribution.
+    /// −Σ labels · ln softmax(logits): logits and labels `[.., c]` → `[..]`. Each row of labels is a distribution. Extents
+    /// of 1 broadcast, where the others' are known.
     #[track_caller]
     fn softmax_cross_entropy(self, labels: impl Operand) -> Tensor {
         let logits = self.tensor();
         let labels = labels.tensor_like(logits);
+        let [logits, labels] = beside(logits, labels);
         apply(Op::SoftmaxCrossEntropy, &[logits, labels])
+    }
+
+    /// max(z, 0) − z y + ln(1 + e^−|z|) of logits z and labels y, the cross-entropy of independent labels 0 to 1, element
+    /// by element. TensorFlow's `sigmoid_cross_entropy_with_logits`.
+    #[track_caller]
+    fn sigmoid_cross_entropy(self, labels: impl Operand) -> Tensor {
+        let logits = self.tensor();
+        let labels = labels.tensor_like(logits);
+        logistic(logits, labels, "sigmoid_cross_entropy", || {
+            // ∂/∂z by selecting, so that it is σ(z) − y at 0 as well.
+            let positive = logits.greater_equal(0.0);
+            let above = positive.select(logits, logits.zeros_like());
+            let minus_size = positive.select(-logits, logits);
+            [above - logits * labels, minus_size.exp().log1p()]
+        })
+    }
+
+    /// As [`Nn::sigmoid_cross_entropy`], with the labels' part of the loss times a weight, which broadcasts: above 1 for
+    /// recall, below 1 for precision. TensorFlow's `weighted_cross_entropy_with_logits`.
+    #[track_caller]
+    fn weighted_cross_entropy(self, labels: impl Operand, weight: impl Operand) -> Tensor {
+        let logits = self.tensor();
+        let (labels, weight) = (labels.tensor_like(logits), weight.tensor_like(logits));
+        logistic(logits, labels, "weighted_cross_entropy", || {
+            let scale = (weight - 1.0) * labels + 1.0;
+            let size = (-logits.abs()).exp().log1p() + (-logits).relu();
+            [(1.0 - labels) * logits, scale * size]
+        })
     }
 
     /// x + b, with b `[c]` along the last axis.
@@ -99,7 +131,8 @@ pub trait Nn: Symbol {
         x.graph().apply_named("BiasAdd", Op::Binary(dormouse_value::BinaryOp::Add), &[x, bias])
     }
 
-    /// Convolution: `[n, h, w, i]` with a filter `[h, w, i, o]` → `[n, h', w', o]`.
+    /// Convolution: `[n, h, w, i]` with a filter `[h, w, i, o]` → `[n, h', w', o]`. A filter of fewer channels than the
+    /// image is of groups: each takes its channels, and gives its part of the results.
     #[track_caller]
     fn conv2d(self, filter: impl Operand, options: Conv2d) -> Tensor {
         let x = self.tensor();
@@ -108,7 +141,7 @@ pub trait Nn: Symbol {
         apply(Op::Conv2d(Window2d { strides, dilations, padding }), &[x, filter])
     }
 
-    /// The largest of each window of `[n, h, w, c]`.
+    /// The largest of each window of `[n, h, w, c]`; cells of padding are passed over.
     #[track_caller]
     fn max_pool(self, options: Pool) -> Tensor {
         pool(self.tensor(), PoolOp::Max, options)
@@ -124,31 +157,14 @@ pub trait Nn: Symbol {
     /// mask from the same seed. A rate of 0 is the tensor itself.
     #[track_caller]
     fn dropout(self, rate: f64, seed: Option<i64>) -> Tensor {
-        let at = Location::caller();
-        let x = self.tensor();
-        let graph = x.graph();
-        if !(0.0..1.0).contains(&rate) {
-            return x.poisoned_or(format!("dropout: the rate is {rate}, not at least 0 and below 1"));
-        }
-        if !x.dtype().is_float() {
-            return x.poisoned_or(format!("dropout: takes f32 or f64, not {}; cast it first", x.dtype()));
-        }
-        if rate == 0.0 {
-            // Drawn all the same, so that what follows has the seeds that it has with any other rate.
-            graph.seeds(seed);
-            return x;
-        }
-        graph.located(|| {
-            graph.composite(at, "dropout", |own| {
-                let uniform = Uniform::default().dtype(x.dtype());
-                let drawn = graph.random_like(x, seed.map_or(uniform, |s| uniform.seed(s)));
-                let scaled = x * (1.0 / (1.0 - rate));
-                let kept = drawn.greater_equal(rate);
-                let zero = 0.0_f64.tensor_like(x);
-                let node = graph.push_op(at, own, Op::Select, &[kept, scaled, zero]);
-                Tensor::new(graph.handle(), Output { node, port: 0 })
-            })
-        })
+        dropped(self.tensor(), rate, None, seed)
+    }
+
+    /// As [`Nn::dropout`], of whole parts: along axes where `noise` is 1 all elements are dropped or kept together; −1 is
+    /// the tensor's own extent.
+    #[track_caller]
+    fn dropout_with(self, rate: f64, noise: impl Into<Extents>, seed: Option<i64>) -> Tensor {
+        dropped(self.tensor(), rate, Some(noise.into()), seed)
     }
 }
 
@@ -163,4 +179,73 @@ fn apply(op: Op, operands: &[Tensor]) -> Tensor {
 fn pool(x: Tensor, op: PoolOp, options: Pool) -> Tensor {
     let Pool { size, strides, padding } = options;
     apply(Op::Pool2d { op, size, window: Window2d { strides, dilations: [1, 1], padding } }, &[x])
+}
+
+/// The sum of two terms that `f` makes of logits and labels of one shape.
+#[track_caller]
+fn logistic(logits: Tensor, labels: Tensor, what: &str, f: impl FnOnce() -> [Tensor; 2]) -> Tensor {
+    let at = Location::caller();
+    let graph = logits.graph();
+    if !logits.dtype().is_float() {
+        return logits.poisoned_or(format!("{what}: takes f32 or f64, not {}; cast it first", logits.dtype()));
+    }
+    if logits.shape().unify(&labels.shape()).is_none() {
+        let shapes = (labels.shape(), logits.shape());
+        return labels.poisoned_or(format!("{what}: the labels have shape {}, the logits {}", shapes.0, shapes.1));
+    }
+    graph.composite(at, "logistic_loss", |own| {
+        let terms = f();
+        let node = graph.push_op(at, own, Op::Binary(BinaryOp::Add), &terms);
+        Tensor::new(graph.handle(), Output { node, port: 0 })
+    })
+}
+
+/// Both broadcast to one shape, where it is known that they differ and that they can be.
+#[track_caller]
+fn beside(a: Tensor, b: Tensor) -> [Tensor; 2] {
+    let (Some(x), Some(y)) = (a.shape().to_dims(), b.shape().to_dims()) else { return [a, b] };
+    let Some(dims) = broadcast_dims(&x, &y).filter(|_| x != y && x.len() == y.len()) else { return [a, b] };
+    [(a, x), (b, y)].map(|(t, own)| if own == dims { t } else { t.broadcast_to(&dims) })
+}
+
+#[track_caller]
+fn dropped(x: Tensor, rate: f64, noise: Option<Extents>, seed: Option<i64>) -> Tensor {
+    let at = Location::caller();
+    let graph = x.graph();
+    if !(0.0..1.0).contains(&rate) {
+        return x.poisoned_or(format!("dropout: the rate is {rate}, not at least 0 and below 1"));
+    }
+    if !x.dtype().is_float() {
+        return x.poisoned_or(format!("dropout: takes f32 or f64, not {}; cast it first", x.dtype()));
+    }
+    let mut together = Vec::new();
+    if let Some(Extents(noise)) = &noise {
+        let shape = x.shape();
+        let fits = shape.dims().is_some_and(|dims| {
+            let one = |(n, dim): (&i64, &Dim)| [-1, 1].contains(n) || dim.known().is_some_and(|own| own as i64 == *n);
+            dims.len() == noise.len() && noise.iter().zip(dims).all(one)
+        });
+        if !fits {
+            return x.poisoned_or(format!("dropout: noise of {:?} does not broadcast to {shape}", noise.as_slice()));
+        }
+        together.extend((0..).zip(noise).filter(|(_, n)| **n == 1).map(|(axis, _)| axis));
+    }
+    if rate == 0.0 {
+        // Drawn all the same, so that what follows has the seeds that it has with any other rate.
+        graph.seeds(seed);
+        return x;
+    }
+    graph.located(|| {
+        graph.composite(at, "dropout", |own| {
+            let uniform = Uniform::default().dtype(x.dtype());
+            // Only its shape is asked for, so it is never computed.
+            let like = if together.is_empty() { x } else { x.sum_over(keep_dims(together)) };
+            let drawn = graph.random_like(like, seed.map_or(uniform, |s| uniform.seed(s)));
+            let scaled = x * (1.0 / (1.0 - rate));
+            let kept = drawn.greater_equal(rate);
+            let zero = 0.0_f64.tensor_like(x);
+            let node = graph.push_op(at, own, Op::Select, &[kept, scaled, zero]);
+            Tensor::new(graph.handle(), Output { node, port: 0 })
+        })
+    })
 }
