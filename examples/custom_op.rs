@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example custom_op`
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
