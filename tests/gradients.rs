@@ -181,3 +181,34 @@ fn statistics() {
         check(name, &[2, 3], f);
     }
 }
+
+/// Where zeros run, a product's gradient has a gradient by each of the others.
+#[test]
+fn running_products_have_second_gradients_at_zeros() {
+    for data in
+        [[2.0, 0.0, -3.0, 0.0, 5.0], [0.0, 0.0, 0.0, 1.5, 2.0], [1.0, 2.0, 0.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0, 0.0]]
+    {
+        for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
+            let graph = Graph::new();
+            let x = graph.placeholder(DType::F64, [2, 5, 2]);
+            let weights = graph.constant([0.5_f64, -1.0, 2.0, 1.5, -0.25]).reshape([5, 1]);
+            let [dx] = gradients((x.cumprod(1, Running { exclusive, reverse }) * weights).sum(), [x]);
+            let [ddx] = gradients((dx * weights.square()).sum(), [x]);
+            let session = Session::new(&graph).unwrap();
+            let at = |moved: usize, delta: f64| {
+                let numbers = (0..20).map(|i| data[i / 2 % 5] + if i == moved { delta } else { 0.0 }).collect();
+                Value::from_elements(&[2, 5, 2], numbers).unwrap()
+            };
+            let symbolic: Vec<f64> = session.run(ddx, feeds![x => at(0, 0.0)]).unwrap().to_vec().unwrap();
+            let factors = [0.25, 1.0, 4.0, 2.25, 0.0625];
+            for (i, found) in symbolic.into_iter().enumerate() {
+                let value = |delta| -> f64 {
+                    let dx: Vec<f64> = session.run(dx, feeds![x => at(i, delta)]).unwrap().to_vec().unwrap();
+                    dx.iter().enumerate().map(|(i, dx)| dx * factors[i / 2 % 5]).sum()
+                };
+                let numeric = (value(1e-4) - value(-1e-4)) / 2e-4;
+                assert!((numeric - found).abs() < 1e-6 * numeric.abs().max(1.0), "{data:?} at {i}: {found}, {numeric}");
+            }
+        }
+    }
+}

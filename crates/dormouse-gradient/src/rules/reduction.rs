@@ -92,20 +92,27 @@ fn running_log_sum(axis: i32, exclusive: bool, reverse: bool, dy: Tensor, s: &Si
     part(dy) - part(-dy)
 }
 
-/// yⱼ = Πₖ xₖ over k up to j ⇒ dxᵢ = Σⱼ dyⱼ yⱼ / xᵢ over j from i on, where xᵢ ≠ 0. Of the zeros only the first, as it
-/// runs, has a gradient: what the sum is with 1 in its place, since every yⱼ that leaves it out has no other zero before.
-/// The gradient's own gradient is right where no more than one zero runs.
+/// yⱼ = Πₖ xₖ over k up to j ⇒ dxᵢ = Σⱼ dyⱼ yⱼ / xᵢ over j from i on, where xᵢ ≠ 0. Of the zeros the first, as it runs, has
+/// what the sum is with 1 in its place, since every yⱼ that leaves it out has no other zero before; the second has the same
+/// with 1 in both places, times the first: 0, but for its gradient. So the gradient's own gradient is right at any zeros, and
+/// that one's where no more than two zeros run.
 fn running_product(axis: i32, exclusive: bool, reverse: bool, dy: Tensor, s: &Site<'_>) -> Tensor {
     let x = s.x[0];
     let run = |op, exclusive, reverse, t| s.graph.apply(Op::Cumulative { op, axis, exclusive, reverse }, &[t]);
     let back = |y: Tensor| run(CumulativeOp::Sum, exclusive, !reverse, y * dy);
     let equal = |a, b| s.graph.apply(Op::Compare(CompareOp::Equal), &[a, b]);
     let select = |condition, a, b| s.graph.apply(Op::Select, &[condition, a, b]);
+    let logical = |op, a, b| s.graph.apply(Op::Logical(op), &[a, b]);
+    let without = |gone| run(CumulativeOp::Prod, exclusive, reverse, select(gone, x.ones_like(), x));
     let (zeros, ones) = (x.zeros_like(), x.ones_like());
     let zero = equal(x, zeros);
     let count = run(CumulativeOp::Sum, false, reverse, zero.cast(x.dtype()));
-    let first = s.graph.apply(Op::Logical(LogicalOp::And), &[zero, equal(count, ones)]);
-    let without = run(CumulativeOp::Prod, exclusive, reverse, select(first, ones, x));
+    let first = logical(LogicalOp::And, zero, equal(count, ones));
+    let second = logical(LogicalOp::And, zero, equal(count, ones + ones));
+    let axes = Some(smallvec![axis]);
+    let sum = Op::Reduce { op: ReduceOp::Sum, axes, keep_dims: true };
+    let before = s.graph.apply(sum, &[select(first, x, zeros)]);
     let elsewhere = select(zero, zeros, back(s.y) / select(zero, ones, x));
-    select(first, back(without), elsewhere)
+    let of_second = before * back(without(logical(LogicalOp::Or, first, second)));
+    select(first, back(without(first)), select(second, of_second, elsewhere))
 }
