@@ -4,6 +4,7 @@
 
 use dormouse::graph::{BatchStatistics, Combined, Conv1d, Conv3d, LocalResponse, Partition, Pool1d, Pool3d};
 use dormouse::prelude::*;
+use dormouse::train::candidates::{LogUniform, log_uniform_candidates};
 
 fn run(graph: &Graph, x: Tensor) -> Value {
     Session::new(graph).unwrap().run(x, feeds![]).unwrap()
@@ -152,6 +153,10 @@ fn what_does_not_fit_is_told() {
         },
         |x: Tensor| losses::mean_pairwise_squared_error(x, x.at(0)),
         |x: Tensor| losses::smoothed_binary(x, 2.0),
+        |x: Tensor| {
+            let options = LogUniform { count: 4, classes: 3, distinct: true, seed: None };
+            log_uniform_candidates(x.graph().constant([[0_i64]]), options).sampled
+        },
     ] {
         let graph = Graph::new();
         let _ = wrong(graph.zeros(&[1, 4, 4, 3]));

@@ -236,6 +236,13 @@ def candidates():
                 grad(name, make, weights, biases, inputs, labels=labels.tolist(), true=labels.shape[1], sampled=sampled.tolist(), hits=hits, true_expected=true_count.tolist(), sampled_expected=sampled_count.tolist())
 
 
+def samplers():
+    for count, classes, distinct, seed in [(16, 1000, False, 5), (8, 20, True, 5), (20, 20, True, 1), (5, 10000, True, 2), (1, 7, True, 3), (64, 1000, True, 4), (3, 5, False, 6)]:
+        labels = np.array([[1, 2], [0, 4]], i64)
+        make = lambda labels: tf.random.log_uniform_candidate_sampler(labels, 2, count, distinct, classes, seed=seed)
+        case("log_uniform_candidates", make, labels, count=count, classes=classes, distinct=distinct, seed=seed)
+
+
 def embeddings():
     ids = np.array([[0, 3, 5], [6, 1, 3]], i64)
     for strategy, dims in (("mod", [3, 2, 2]), ("div", [3, 2, 2])):
@@ -259,5 +266,5 @@ def embeddings():
 
 if __name__ == "__main__":
     print("# Made by tests/oracle/nn.py with TensorFlow", tf.__version__)
-    for part in (convolutions, pools, normalizations, entropies, losses, candidates, embeddings):
+    for part in (convolutions, pools, normalizations, entropies, losses, candidates, samplers, embeddings):
         part()

@@ -4,7 +4,7 @@ use dormouse::graph::{
     BatchStatistics, Combined, Conv1d, Conv3d, Convolutions, LocalResponse, Normalization, Partition, Pool1d, Pool3d,
 };
 use dormouse::prelude::*;
-use dormouse::train::candidates::{Candidates, nce_loss, sampled_softmax_loss};
+use dormouse::train::candidates::{Candidates, LogUniform, log_uniform_candidates, nce_loss, sampled_softmax_loss};
 use losses::Weighting;
 
 use crate::case::{Attributes, Case};
@@ -50,6 +50,7 @@ pub(crate) fn of_sums(method: &str) -> bool {
         "weighted_cross_entropy",
         "sampled_softmax_loss",
         "nce_loss",
+        "log_uniform_candidates",
         "embedding_lookup_sparse",
     ];
     SUMS.contains(&method) || method.starts_with("losses_")
@@ -129,6 +130,16 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
 
         "sigmoid_cross_entropy" => x[0].sigmoid_cross_entropy(x[1]),
         "weighted_cross_entropy" => x[0].weighted_cross_entropy(x[1], a.number::<f64>("weight")),
+        "log_uniform_candidates" => {
+            let options = LogUniform {
+                count: a.number("count"),
+                classes: a.number("classes"),
+                distinct: a.flag("distinct"),
+                seed: Some(a.number("seed")),
+            };
+            let drawn = log_uniform_candidates(x[0], options);
+            return Some(vec![drawn.sampled, drawn.true_expected, drawn.sampled_expected]);
+        }
         "sampled_softmax_loss" => sampled(a, x, |w, b, l, i, c| sampled_softmax_loss(w, b, l, i, c)),
         "nce_loss" => sampled(a, x, |w, b, l, i, c| nce_loss(w, b, l, i, c)),
         "embedding_lookup" => {

@@ -1,7 +1,7 @@
 //! Losses over a few candidate classes in place of all: how models of many classes train.
 //!
-//! The sampled classes are the caller's: any tensor of class numbers, with the numbers of times that the sampler is
-//! expected to have drawn them and the labels.
+//! The sampled classes are drawn by [`log_uniform_candidates`], or are the caller's: any tensor of class numbers, with the
+//! numbers of times that the sampler is expected to have drawn them and the labels.
 //!
 //! ```
 //! use dormouse_graph::Graph;
@@ -21,8 +21,8 @@
 //! assert!(graph.check().is_ok());
 //! ```
 
-use dormouse_graph::{Array, Elementwise, Linalg, MatMul, Nn, Reduction, Symbol, Tensor};
-use dormouse_value::Dim;
+use dormouse_graph::{Array, Dynamic, Elementwise, Linalg, MatMul, Nn, Reduction, Slicing, Symbol, Tensor, Uniform};
+use dormouse_value::{DType, Dim};
 
 use crate::is_poisoned;
 
@@ -37,6 +37,93 @@ pub struct Candidates {
     pub sampled_expected: Tensor,
     /// Whether a sampled class that is among a row's labels does not count for that row.
     pub remove_accidental_hits: bool,
+}
+
+/// How [`log_uniform_candidates`] draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogUniform {
+    /// How many classes are drawn.
+    pub count: usize,
+    /// How many there are; those of low numbers are drawn more often.
+    pub classes: usize,
+    /// Whether no class is drawn twice.
+    pub distinct: bool,
+    /// The seed; as [`Graph::random`](dormouse_graph::Graph::random) has it.
+    pub seed: Option<i64>,
+}
+
+/// Classes drawn anew in every run, class k with probability ln((k + 2) / (k + 1)) / ln(classes + 1), for labels `[n, t]`:
+/// TensorFlow's `log_uniform_candidate_sampler`, whose first run draws the same from the same seed. Accidental hits are
+/// removed.
+#[track_caller]
+pub fn log_uniform_candidates(labels: impl Symbol, options: LogUniform) -> Candidates {
+    let labels = labels.tensor();
+    let graph = labels.graph();
+    let LogUniform { count, classes, distinct, seed } = options;
+    let draws = if distinct { enough(count, classes) } else { Some(count) };
+    let Some(draws) = draws.filter(|_| classes > 0 && !labels.dtype().is_float()) else {
+        let told = format!(
+            "log_uniform_candidates: draws {count} of {classes} classes for whole numbers, not for {}",
+            labels.dtype()
+        );
+        let poison = if is_poisoned(labels) { labels } else { graph.mistake(told) };
+        let [sampled, true_expected, sampled_expected] = [poison; 3];
+        return Candidates { sampled, true_expected, sampled_expected, remove_accidental_hits: true };
+    };
+    let mut drawn = None;
+    let sampled = graph.located(|| {
+        graph.name_scope("LogUniformCandidateSampler", || {
+            let uniform = Uniform::default().dtype(DType::F64);
+            let u = graph.random(&[draws], seed.map_or(uniform, |seed| uniform.seed(seed)));
+            let range = ((classes + 1) as f64).ln();
+            let all = ((u * range).exp().floor() - 1.0).cast(DType::I64).floor_mod(classes as i64);
+            let chance = |class: Tensor| {
+                let k = class.cast(DType::F64);
+                ((k + 2.0) / (k + 1.0)).log() / range
+            };
+            let plain = |p: Tensor| p * count as f64;
+            if !distinct {
+                drawn = Some([labels, all].map(|class| plain(chance(class)).cast(DType::F32)));
+                return all;
+            }
+            let [values, places] = all.unique();
+            let sampled = values.at(..i32::try_from(count).unwrap_or(i32::MAX)).ensure_shape([count]);
+            // Drawn until the last of them came.
+            let last = places.equal(count as i64 - 1).cast(DType::I32);
+            let tries = last.argmax(0).cast(DType::F64) + 1.0;
+            let expected = |class: Tensor| {
+                let p = chance(class);
+                let several = -((-p).log1p() * tries).expm1();
+                tries.equal(count as f64).select(plain(p), several).cast(DType::F32)
+            };
+            drawn = Some([labels, sampled].map(expected));
+            sampled
+        })
+    });
+    let [true_expected, sampled_expected] = drawn.unwrap_or([sampled; 2]);
+    Candidates { sampled, true_expected, sampled_expected, remove_accidental_hits: true }
+}
+
+/// So many draws that `count` distinct classes are among them, but for a chance of 10⁻¹² or so; `None` where there are not as
+/// many.
+fn enough(count: usize, classes: usize) -> Option<usize> {
+    if count > classes || count == 0 {
+        return None;
+    }
+    let range = ((classes + 1) as f64).ln();
+    let logs: Vec<f64> = (0..classes).map(|k| (-((k + 2) as f64 / (k + 1) as f64).ln() / range).ln_1p()).collect();
+    let mut draws = 2 * count;
+    loop {
+        // Chances q to miss a class: their number's variance is Σ q (1 − q) at most.
+        let (missed, variance) = logs.iter().fold((0.0, 0.0), |(missed, variance), log| {
+            let q = (draws as f64 * log).exp();
+            (missed + q, variance + q * (1.0 - q))
+        });
+        if missed + 8.0 * f64::sqrt(variance) <= (classes - count) as f64 + 1e-5 {
+            return Some(draws);
+        }
+        draws *= 2;
+    }
 }
 
 /// The cross-entropy of labels among candidates: weights `[c, d]`, biases `[c]`, labels `[n, t]` of class numbers, inputs
