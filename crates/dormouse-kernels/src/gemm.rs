@@ -15,7 +15,7 @@ pub(crate) mod tiling;
 use pulp::{Arch, Simd, WithSimd};
 use smallvec::SmallVec;
 
-use self::micro::{Float, Operands, Target, micro_tile};
+use self::micro::{Float, Operands, Target, micro_tile, micro_tile_of_two, takes_two_panels};
 use self::pack::{Lines, pack_columns, pack_rows};
 use self::tiling::{Tiling, products_a_tile};
 use crate::{Args, Body, Cost, Kernel, KernelError};
@@ -349,15 +349,25 @@ impl<T: Float> Gemm<T> {
                         (shared.cast_const().wrapping_add(self.shared_b + before), T::COLUMNS)
                     }
                 };
-                for panel in tile.panels.clone() {
+                let mut panel = tile.panels.start;
+                while panel < tile.panels.end {
                     let (start, end) = (panels.start(panel), panels.start(panel + 1));
-                    let count_rows = end - start;
+                    let own = end - start;
+                    // Two packed panels at once, where registers are enough: the bits do not depend on it.
+                    let both = takes_two_panels::<S, T>()
+                        && self.a != Source::Direct
+                        && own > 1
+                        && panel + 1 < tile.panels.end
+                        && panels.start(panel + 2) - end == own;
+                    panel += if both { 2 } else { 1 };
                     let (first, line, a_step) = match self.a {
                         Source::Direct => {
                             let lines = self.panel(a, start, from, steps);
                             (lines.first, lines.line, lines.step)
                         }
-                        Source::Local | Source::Shared => (packed_a.wrapping_add(start * steps), 1, count_rows),
+                        Source::Local | Source::Shared => {
+                            (packed_a.wrapping_add(start * steps), if both { own * steps } else { 1 }, own)
+                        }
                     };
                     let operands = Operands {
                         rows: std::array::from_fn(|r| first.wrapping_add(r * line)),
@@ -375,10 +385,16 @@ impl<T: Float> Gemm<T> {
                         columns: count,
                         add: block > tile.blocks.start,
                     };
-                    // SAFETY: rows start..end of A and a whole strip of B are readable for every step of the block:
+                    // SAFETY: the panels' rows of A and a whole strip of B are readable for every step of the block:
                     // where they lie, or packed. The rectangle of C is this call's, and the blocks before have
                     // written it where they are added to.
-                    unsafe { micro_tile(simd, count_rows, &operands, &target) };
+                    unsafe {
+                        if both {
+                            micro_tile_of_two(simd, own, &operands, &target);
+                        } else {
+                            micro_tile(simd, own, &operands, &target);
+                        }
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use pulp::{Simd, WithSimd};
 
 use super::lattice::Lattice;
-use super::micro::{self, Float, ROWS, Run, with_rows, with_vectors};
+use super::micro::{self, Float, MOST_ROWS, Run, rows_of, with_rows, with_vectors};
 use super::padding::{Extent, pad};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
@@ -346,10 +346,10 @@ impl<T: Float> Tile<'_, T> {
         let strips = sum.groups * strips;
         for first_strip in (0..strips).step_by(together) {
             let (mut row, mut column) = (0, 0);
-            for position in (0..total).step_by(ROWS) {
-                let count = (total - position).min(ROWS);
-                let mut from = [cells; ROWS];
-                let mut to = [result; ROWS];
+            for position in (0..total).step_by(rows_of(V)) {
+                let count = (total - position).min(rows_of(V));
+                let mut from = [cells; MOST_ROWS];
+                let mut to = [result; MOST_ROWS];
                 for (from, to) in from.iter_mut().zip(&mut to).take(count) {
                     let result_row = depth * down.results + class.first[1] + (self.groups.start + row) * down.step;
                     let result_cell = result_row * across.results + class.first[2] + column * across.step;
@@ -370,7 +370,7 @@ impl<T: Float> Tile<'_, T> {
                     // SAFETY: phase 0 has packed the strip; rows and results were placed above.
                     unsafe {
                         let packed = self.args.shared.cast::<T>().add(class.packed + strip * strip_len);
-                        with_rows!(count, R => {
+                        with_rows!(count, V, R => {
                             let rows: [*const T; R] = std::array::from_fn(|r| from[r].add(group * sum.inner));
                             let block = micro::product::<S, T, R, V>(simd, rows, &class.runs, packed);
                             for (strip, to) in block.iter().zip(to) {

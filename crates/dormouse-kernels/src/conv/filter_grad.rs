@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 
 use super::geometry::Axis;
 use super::lattice::Lattice;
-use super::micro::{self, Float, ROWS, with_rows, with_vectors};
+use super::micro::{self, Float, rows_of, with_rows, with_vectors};
 use super::padding::{Extent, pad};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
@@ -279,13 +279,13 @@ impl<T: Float> Tile<'_, T> {
         for (strip, all) in self.strips.clone().enumerate() {
             let channels = all / code.strips_of_group() * code.inputs;
             for span in &code.spans {
-                for done in (0..span.len).step_by(ROWS) {
+                for done in (0..span.len).step_by(rows_of(V)) {
                     // SAFETY: the span's elements are read within the band's rows; its filter rows are this tile's.
                     unsafe {
                         let x = cells.add(channels + span.start + done);
                         let lines = packed.add(strip * positions * T::COLUMNS);
                         let sums = sums.add((strip * code.rows + span.row + done) * T::COLUMNS);
-                        with_rows!((span.len - done).min(ROWS), R => {
+                        with_rows!((span.len - done).min(rows_of(V)), V, R => {
                             micro::outer::<S, T, R, V>(simd, x, counts, strides, lines, sums);
                         });
                     }

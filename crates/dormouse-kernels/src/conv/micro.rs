@@ -7,7 +7,7 @@
 
 use pulp::Simd;
 
-pub(super) use crate::gemm::micro::{Float, ROWS};
+pub(super) use crate::gemm::micro::{Float, MOST_ROWS, ROWS};
 
 /// Elements that lie one after the other in each row, `start` from the row's pointer on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,24 @@ macro_rules! with_vectors {
 }
 pub(super) use with_vectors;
 
-/// Runs an expression with the constant `$R` bound to a number of rows, 1 to [`ROWS`].
+/// Rows of a block at most, where a strip is so many vectors.
+pub(super) const fn rows_of(vectors: usize) -> usize {
+    if vectors == 1 { MOST_ROWS } else { ROWS }
+}
+
+/// Runs an expression with the constant `$R` bound to a number of rows: 1 to [`ROWS`], or to [`rows_of`] the vectors `$V`.
 macro_rules! with_rows {
+    ($rows:expr, $V:ident, $R:ident => $body:expr) => {
+        match $rows {
+            12 if $V == 1 => with_rows!(@ 12, $R => $body),
+            11 if $V == 1 => with_rows!(@ 11, $R => $body),
+            10 if $V == 1 => with_rows!(@ 10, $R => $body),
+            9 if $V == 1 => with_rows!(@ 9, $R => $body),
+            8 if $V == 1 => with_rows!(@ 8, $R => $body),
+            7 if $V == 1 => with_rows!(@ 7, $R => $body),
+            rows => with_rows!(rows, $R => $body),
+        }
+    };
     ($rows:expr, $R:ident => $body:expr) => {
         match $rows {
             1 => with_rows!(@ 1, $R => $body),

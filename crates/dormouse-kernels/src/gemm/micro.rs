@@ -1,11 +1,19 @@
-//! The micro-kernel: at most 6 rows of A times one strip of B, summed in registers. It is a file of its own because
+//! The micro-kernel: some rows of A times one strip of B, summed in registers. It is a file of its own because
 //! the matrix product and the convolutions call the same code and differ only in the addresses that they give it.
 
 use dormouse_value::Element;
 use pulp::Simd;
 
-/// Rows of a micro-tile at most: with two vectors a row, 12 accumulators and 4 free registers out of AVX2's 16.
+/// Rows of a panel at most: with two vectors a row, 12 accumulators and 4 free registers out of AVX2's 16.
 pub(crate) const ROWS: usize = 6;
+
+/// Rows of a micro-tile at most: two panels, where a row is one vector and there are 32 registers, as AVX-512 has.
+pub(crate) const MOST_ROWS: usize = 2 * ROWS;
+
+/// Whether a strip is one vector under an instruction set, so that a micro-tile takes the rows of two panels.
+pub(crate) const fn takes_two_panels<S: Simd, T: Float>() -> bool {
+    size_of::<T::Vector<S>>() == 64
+}
 
 /// Columns of the widest strip, those of `f32`.
 const WIDEST: usize = f32::COLUMNS;
@@ -120,6 +128,57 @@ pub(crate) unsafe fn micro_tile<S: Simd, T: Float>(simd: S, rows: usize, operand
     }
 }
 
+/// [`micro_tile`] of two panels of `half` rows each, which lie one element after the other in every step, where
+/// [`takes_two_panels`]. The first begins at `rows[0]`, the second at `rows[1]`.
+///
+/// # Safety
+/// As [`micro_tile`], of `half` elements at each of the two for every step of the one run; C has `2 · half` rows.
+#[inline(always)]
+pub(crate) unsafe fn micro_tile_of_two<S: Simd, T: Float>(
+    simd: S,
+    half: usize,
+    operands: &Operands<T>,
+    target: &Target<T>,
+) {
+    debug_assert!((2..=ROWS).contains(&half) && takes_two_panels::<S, T>() && operands.runs == 1);
+    // SAFETY: the caller's contract; the match hands each count of rows to the code for that count.
+    unsafe {
+        match half {
+            6 => two_of::<S, T, 6>(simd, operands, target),
+            5 => two_of::<S, T, 5>(simd, operands, target),
+            4 => two_of::<S, T, 4>(simd, operands, target),
+            3 => two_of::<S, T, 3>(simd, operands, target),
+            _ => two_of::<S, T, 2>(simd, operands, target),
+        }
+    }
+}
+
+/// # Safety
+/// As [`micro_tile_of_two`], with `half = H`.
+#[inline(always)]
+unsafe fn two_of<S: Simd, T: Float, const H: usize>(simd: S, operands: &Operands<T>, target: &Target<T>) {
+    let mut sums = [[[T::splat(simd, T::default()); 1]; H]; 2];
+    let (mut panels, mut b) = ([operands.rows[0], operands.rows[1]], operands.b);
+    for _ in 0..operands.steps {
+        // SAFETY: the caller lets COLUMNS elements of B, one vector, be read at every step.
+        let line = unsafe { b.cast::<T::Vector<S>>().read_unaligned() };
+        for (sums, panel) in sums.iter_mut().zip(&mut panels) {
+            for (r, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller lets H elements of each panel be read at every step.
+                let a = T::splat(simd, unsafe { *panel.add(r) });
+                sum[0] = T::mul_add(simd, a, line, sum[0]);
+            }
+            *panel = panel.wrapping_add(operands.a_step);
+        }
+        b = b.wrapping_add(operands.b_step);
+    }
+    // SAFETY: the caller lets 2 · H rows of C be written, and read if `add` says so.
+    unsafe { store::<S, T, H, 1>(simd, &sums[0], target) };
+    let second = Target { c: target.c.wrapping_add(H * target.row), ..*target };
+    // SAFETY: as above.
+    unsafe { store::<S, T, H, 1>(simd, &sums[1], &second) };
+}
+
 /// [`micro_tile`] of `R` rows where a strip is `W` vectors wide.
 ///
 /// # Safety
@@ -148,28 +207,46 @@ unsafe fn of_size<S: Simd, T: Float, const R: usize, const W: usize>(
             b = b.wrapping_add(operands.b_step);
         }
     }
-    for (r, sum) in sums.iter().enumerate() {
-        let c = target.c.wrapping_add(r * target.row);
-        if target.columns == T::COLUMNS {
-            let c = c.cast::<[T::Vector<S>; W]>();
-            // SAFETY: the caller lets COLUMNS elements, W vectors, be written here, and read if `add` says so.
-            unsafe {
-                c.write_unaligned(if target.add { added::<S, T, W>(simd, c.read_unaligned(), *sum) } else { *sum });
-            };
+    // SAFETY: the caller lets R rows of C be written, and read if `add` says so.
+    unsafe { store::<S, T, R, W>(simd, &sums, target) };
+}
+
+/// Writes rows of sums to where the target begins, or adds them.
+///
+/// The ways are apart, each a short loop over rows that is unrolled: else the sums would live in memory, not in registers.
+///
+/// # Safety
+/// `target.columns` elements are writable in each of `R` rows, and initialized if `add` says so.
+#[inline(always)]
+unsafe fn store<S: Simd, T: Float, const R: usize, const W: usize>(
+    simd: S,
+    sums: &[[T::Vector<S>; W]; R],
+    target: &Target<T>,
+) {
+    let row = |r: usize| target.c.wrapping_add(r * target.row).cast::<[T::Vector<S>; W]>();
+    // SAFETY: the caller lets COLUMNS elements, W vectors, be written in each row, and read if `add` says so. A strip cut
+    // short by the matrix's edge goes by way of a whole one beside it, which holds the widest strip: W vectors and
+    // `columns` elements both fit.
+    unsafe {
+        if target.columns == T::COLUMNS && target.add {
+            for (r, sum) in sums.iter().enumerate() {
+                row(r).write_unaligned(added::<S, T, W>(simd, row(r).read_unaligned(), *sum));
+            }
+        } else if target.columns == T::COLUMNS {
+            for (r, sum) in sums.iter().enumerate() {
+                row(r).write_unaligned(*sum);
+            }
         } else {
-            // A strip cut short by the matrix's edge goes by way of a whole one beside it.
-            let mut whole = [T::default(); WIDEST];
-            let aside = whole.as_mut_ptr().cast::<[T::Vector<S>; W]>();
-            // SAFETY: the caller lets `columns` elements be written here, and read if `add` says so; `whole` holds
-            // the widest strip, so W vectors and `columns` elements both fit.
-            unsafe {
-                if target.add {
-                    std::ptr::copy_nonoverlapping(c, whole.as_mut_ptr(), target.columns);
-                    aside.write_unaligned(added::<S, T, W>(simd, aside.read_unaligned(), *sum));
-                } else {
-                    aside.write_unaligned(*sum);
+            let mut whole = [[T::default(); WIDEST]; R];
+            for (whole, sum) in whole.iter_mut().zip(sums) {
+                whole.as_mut_ptr().cast::<[T::Vector<S>; W]>().write_unaligned(*sum);
+            }
+            for (r, whole) in whole.iter().enumerate() {
+                let c = target.c.wrapping_add(r * target.row);
+                for (j, &sum) in whole.iter().enumerate().take(target.columns) {
+                    let c = c.add(j);
+                    c.write(if target.add { c.read() + sum } else { sum });
                 }
-                std::ptr::copy_nonoverlapping(whole.as_ptr(), c, target.columns);
             }
         }
     }
@@ -211,10 +288,12 @@ mod tests {
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
-            let rows = std::array::from_fn(|r| self.a[r * self.steps..].as_ptr());
-            let operands = Operands {
-                rows,
-                a_step: 1,
+            // Packed, as a panel is: element r of a step is that of row r.
+            let half = self.rows / 2;
+            let panel = |first: usize| self.a[first * self.steps..].as_ptr();
+            let packed = |rows: usize| Operands {
+                rows: std::array::from_fn(|r| panel(0).wrapping_add(r)),
+                a_step: rows,
                 a_run: 0,
                 b: self.b.as_ptr(),
                 b_step: T::COLUMNS,
@@ -223,8 +302,20 @@ mod tests {
                 runs: 1,
             };
             let target = Target { c: self.c.as_mut_ptr(), row: T::COLUMNS, columns: self.columns, add: self.add };
-            // SAFETY: A has `steps` elements in each of 6 rows, B a whole strip a step, C a whole strip a row.
-            unsafe { micro_tile(simd, self.rows, &operands, &target) }
+            // SAFETY: A has `steps` elements in each of 12 rows, B a whole strip a step, C a whole strip a row.
+            unsafe {
+                if self.rows <= ROWS {
+                    micro_tile(simd, self.rows, &packed(self.rows), &target);
+                } else if takes_two_panels::<S, T>() {
+                    let rows = std::array::from_fn(|r| panel(r.min(1) * half));
+                    micro_tile_of_two(simd, half, &Operands { rows, ..packed(half) }, &target);
+                } else {
+                    micro_tile(simd, half, &packed(half), &target);
+                    let rows = std::array::from_fn(|r| panel(half).wrapping_add(r));
+                    let c = target.c.wrapping_add(half * T::COLUMNS);
+                    micro_tile(simd, half, &Operands { rows, ..packed(half) }, &Target { c, ..target });
+                }
+            }
         }
     }
 
@@ -236,7 +327,8 @@ mod tests {
         number: impl Fn(usize) -> T,
     ) -> Vec<T> {
         let numbers = |count: usize, from: usize| (from..from + count).map(&number).collect::<Vec<T>>();
-        let (a, b, mut c) = (numbers(ROWS * steps, 1), numbers(T::COLUMNS * steps, 7), numbers(ROWS * T::COLUMNS, 3));
+        let (a, b, mut c) =
+            (numbers(MOST_ROWS * steps, 1), numbers(T::COLUMNS * steps, 7), numbers(MOST_ROWS * T::COLUMNS, 3));
         arch.dispatch(Tile { rows, columns, steps, add, a: &a, b: &b, c: &mut c });
         c
     }
@@ -245,7 +337,7 @@ mod tests {
         /// The vectors of this machine give the bits of one element at a time.
         #[test]
         fn vectors_and_scalars_agree(
-            rows in 1..=ROWS, columns in 1_usize..=16, steps in 1_usize..70, add in any::<bool>(), seed in 0_usize..1000,
+            rows in (1..=9_usize).prop_map(|r| if r <= ROWS { r } else { 2 * r - 6 }), columns in 1_usize..=16, steps in 1_usize..70, add in any::<bool>(), seed in 0_usize..1000,
         ) {
             let number = |i: usize| ((i + seed) as f64 * 0.618_033_988_75).fract() - 0.4;
             let single = |arch| tile(arch, [rows, columns, steps], add, |i| number(i) as f32);
