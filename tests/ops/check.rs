@@ -120,6 +120,13 @@ fn near(got: &Numbers, expected: &Numbers, tolerance: f64) -> Result<(), String>
     Ok(())
 }
 
+/// The name that the row's node gets in an empty graph.
+pub(crate) fn node_name(row: &Row) -> String {
+    let site = Site::new(row, row.dtypes[0], Told::Extents);
+    let node = site.graph.node(site.outputs[0].output().node);
+    node.map_or_else(String::new, |node| node.name.to_string())
+}
+
 /// The results are the reference's.
 pub(crate) fn value(row: &Row, dtype: DType) -> Result<(), String> {
     let operands = row.numbers(dtype);

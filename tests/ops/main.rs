@@ -1,13 +1,14 @@
 //! Every operation against its definition: one table of rows in `cases`, one check a column here.
 //!
 //! `row` says what a row is, `reference` has the naive loops that rows are checked against, `names` ties the rows to
-//! the enum of operations, and `check` runs a row.
+//! the enum of operations, `check` runs a row, and `page` writes `docs/ops.md`.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod cases;
 mod check;
 mod names;
+mod page;
 mod reference;
 mod row;
 
@@ -29,6 +30,11 @@ fn every_operation_has_a_row() {
     let rows: Vec<&str> = rows().iter().map(|row| names::of(&row.op)).collect();
     let missing: Vec<&&str> = names::ALL.iter().filter(|name| !rows.contains(*name)).collect();
     assert!(missing.is_empty(), "no row in tests/ops/cases.rs for {missing:?}");
+}
+
+#[test]
+fn the_page_of_operations_is_what_the_table_says() {
+    page::check(&rows()).unwrap_or_else(|told| panic!("{told}\nwrite it again: see its first lines"));
 }
 
 #[test]
