@@ -59,7 +59,7 @@ def evaluate(make, operands):
             config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
             with tf.Session(config=config) as session:
                 return session.run(outputs, dict(zip(inputs, operands)))
-        except (tf.errors.InvalidArgumentError, ValueError) as e:
+        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, ValueError) as e:
             assert "NodeDef" not in str(e) and "not in the list of allowed values" not in str(e), e
             return None
 

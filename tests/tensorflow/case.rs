@@ -80,7 +80,7 @@ fn dtype(name: &str) -> DType {
 }
 
 /// `f32[2,3] 1 2.5 4*-0`.
-fn value(text: &str) -> Value {
+pub(crate) fn value(text: &str) -> Value {
     let (kind, elements) = text.split_once(' ').unwrap_or((text, ""));
     let (name, dims) = kind.trim_end_matches(']').split_once('[').unwrap();
     let dims: Vec<usize> = dims.split(',').filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();

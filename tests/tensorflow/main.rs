@@ -1,6 +1,6 @@
 //! What operations give, held to what TensorFlow 2.21 gives: the cases of `tests/fixtures/tensorflow.txt`, which
-//! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt` and `nn.txt`, of scripts of the
-//! same names. No TensorFlow is needed here.
+//! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt`, `nn.txt` and `draws.txt`, of
+//! scripts of the same names. No TensorFlow is needed here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -15,6 +15,7 @@ use case::{Case, Kind};
 use dormouse::prelude::*;
 
 const FIXTURE: &str = include_str!("../fixtures/tensorflow.txt");
+const DRAWS: &str = include_str!("../fixtures/draws.txt");
 const FUNCTIONS: &str = include_str!("../fixtures/functions.txt");
 const ARRAYS: &str = include_str!("../fixtures/arrays.txt");
 const NN: &str = include_str!("../fixtures/nn.txt");
@@ -274,7 +275,9 @@ fn draws_are_named_as_tensorflows() {
 #[test]
 fn seeded_draws_are_tensorflows_bits() {
     for threads in [1, 2, 8] {
-        let told: Vec<String> = lines(true).filter_map(|line| random::check(line, threads).err()).collect();
+        let drawn = DRAWS.lines().filter(|line| !line.starts_with('#'));
+        let told: Vec<String> =
+            lines(true).chain(drawn).filter_map(|line| random::check(line, threads).err()).collect();
         assert!(told.is_empty(), "{} draws differ with {threads} threads\n{}", told.len(), told.join("\n"));
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod nn;
 pub(crate) mod normalization;
 pub(crate) mod random;
 pub(crate) mod reduction;
+pub(crate) mod sampling;
 pub(crate) mod segments;
 pub(crate) mod slicing;
 pub(crate) mod sorting;

@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::build::control::chosen;
 use crate::graph::parse_output_name;
+use crate::infer::draw::drawn;
 use crate::infer::{infer, infer_dynamic};
 use crate::node::{BranchInfo, Fact, GraphId, Node, NodeId, NodeKind, Output, VariableId, VariableInfo, Write};
 use crate::tensor::Member;
@@ -229,10 +230,9 @@ impl Frozen {
                 }
                 gives(std::slice::from_ref(fact))
             }
-            NodeKind::Random { .. } => match (operands, node.facts.as_slice()) {
-                ([], [fact]) if fact.dtype.is_float() && fact.shape.to_dims().is_some() => Ok(()),
-                ([like], [fact]) if fact.dtype.is_float() && fact.shape == like.shape => Ok(()),
-                _ => Err("its shape is not known".to_owned()),
+            NodeKind::Random { distribution, .. } => match node.facts.as_slice() {
+                [fact] if drawn(*distribution, operands, fact)? == *fact => Ok(()),
+                _ => Err("it draws another shape".to_owned()),
             },
             NodeKind::Dynamic(op) => gives(&infer_dynamic(op, operands)?),
             // Of an operation that the program does not have nothing is known, and no run of it begins.

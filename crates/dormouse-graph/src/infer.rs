@@ -2,6 +2,7 @@
 //! with the rules of each family in a file of its own.
 
 mod array;
+pub(crate) mod draw;
 mod dynamic;
 mod elementwise;
 mod nn;

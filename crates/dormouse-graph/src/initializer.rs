@@ -2,15 +2,15 @@
 
 use dormouse_value::{DType, Value};
 
-use crate::build::random::{Normal, Random, TruncatedNormal, Uniform};
+use crate::build::random::{Normal, Random, TruncatedNormal, Uniform, UniformInt};
 use crate::graph::Graph;
 use crate::tensor::Tensor;
 
 /// Makes the initial value of a variable, once its shape is known.
 ///
-/// Implemented by [`Zeros`], [`Ones`], [`Fill`] and [`GlorotUniform`], by the distributions [`Normal`],
-/// [`TruncatedNormal`] and [`Uniform`], by every [`Value`] (which must have the shape asked for) and by closures
-/// `|graph, dims| tensor` that make f32.
+/// Implemented by [`Zeros`], [`Ones`] and [`Fill`], by the distributions [`Normal`], [`TruncatedNormal`], [`Uniform`] and
+/// [`UniformInt`], by [`VarianceScaling`](crate::VarianceScaling) and its kin, by every [`Value`] (which must have the
+/// shape asked for) and by closures `|graph, dims| tensor` that make f32.
 pub trait Initializer {
     /// The dtype of what it makes.
     fn dtype(&self) -> DType {
@@ -118,53 +118,4 @@ macro_rules! distributions {
         }
     )* };
 }
-distributions!(Normal, TruncatedNormal, Uniform);
-
-/// Uniform over ±√(6 / (fan in + fan out)) (Glorot and Bengio, 2010): TensorFlow's default for `get_variable`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GlorotUniform {
-    seed: Option<i64>,
-    dtype: DType,
-}
-
-impl Default for GlorotUniform {
-    fn default() -> Self {
-        GlorotUniform { seed: None, dtype: DType::F32 }
-    }
-}
-
-impl GlorotUniform {
-    /// With a seed of its own.
-    #[must_use]
-    pub fn seed(self, seed: i64) -> Self {
-        GlorotUniform { seed: Some(seed), ..self }
-    }
-
-    /// In another float dtype.
-    #[must_use]
-    pub fn dtype(self, dtype: DType) -> Self {
-        GlorotUniform { dtype, ..self }
-    }
-}
-
-impl Initializer for GlorotUniform {
-    fn dtype(&self) -> DType {
-        self.dtype
-    }
-
-    #[track_caller]
-    fn initial(&self, graph: &Graph, dims: &[usize]) -> Tensor {
-        // As TensorFlow counts: a filter's window cells times its channels.
-        let (fan_in, fan_out) = match *dims {
-            [] => (1, 1),
-            [n] => (n, n),
-            [ref window @ .., fan_in, fan_out] => {
-                let cells: usize = window.iter().product();
-                (cells * fan_in, cells * fan_out)
-            }
-        };
-        let limit = (6.0 / (fan_in + fan_out).max(1) as f64).sqrt();
-        let uniform = Uniform::new(-limit, limit).dtype(self.dtype);
-        graph.random(dims, self.seed.map_or(uniform, |seed| uniform.seed(seed)))
-    }
-}
+distributions!(Normal, TruncatedNormal, Uniform, UniformInt);

@@ -31,6 +31,7 @@ mod initializer;
 mod mistake;
 mod names;
 mod node;
+mod scaling;
 mod tensor;
 mod variable;
 
@@ -49,8 +50,9 @@ pub use build::linalg::{Linalg, MatMul};
 pub use build::matrices::{Matrices, Mesh};
 pub use build::nn::{Conv2d, Nn, Pool};
 pub use build::normalization::{BatchNorm, BatchStatistics, LocalResponse, Normalization};
-pub use build::random::{Normal, Random, TruncatedNormal, Uniform};
+pub use build::random::{Normal, Random, TruncatedNormal, Uniform, UniformInt};
 pub use build::reduction::{Axes, Reduction, Running, keep_dims};
+pub use build::sampling::{DistortedBox, Sampling};
 pub use build::segments::Segments;
 pub use build::slicing::{NewAxis, Parts, Rest, Slicing, StridedSlice, by};
 pub use build::sorting::{Direction, Side, Sorting};
@@ -59,11 +61,15 @@ pub use context::Reuse;
 pub use custom::{Custom, CustomOp, DecodeCustomOp, Differentiated, register_custom_op};
 pub use frozen::Frozen;
 pub use graph::{Graph, OwnedGraph};
+pub use infer::draw::drawn;
 pub use infer::{infer, infer_dynamic};
-pub use initializer::{Fill, GlorotUniform, Initializer, Ones, Zeros};
+pub use initializer::{Fill, Initializer, Ones, Zeros};
 pub use mistake::{Mistake, Mistakes};
 pub use node::{
     BranchId, BranchInfo, Fact, GraphId, Node, NodeId, NodeKind, Output, Seeds, Source, VariableId, VariableInfo, Write,
+};
+pub use scaling::{
+    Fan, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Spread, VarianceScaling,
 };
 pub use tensor::{Member, Operand, Operation, OperationId, Symbol, Targets, Tensor, TensorId, Variable};
 pub use variable::Initial;

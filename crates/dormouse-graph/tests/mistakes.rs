@@ -1,6 +1,9 @@
 //! What building records as wrong: every root cause once, with the line and the scope it was written in.
 
-use dormouse_graph::{Array as _, Elementwise as _, Graph, Linalg as _};
+use dormouse_graph::{
+    Array as _, DistortedBox, Elementwise as _, Graph, Initializer as _, Linalg as _, Sampling as _, UniformInt,
+    VarianceScaling,
+};
 use dormouse_value::{DType, shape};
 
 fn told(graph: &Graph) -> Vec<(u32, String, String)> {
@@ -76,4 +79,40 @@ fn operators_of_booleans_and_remainders() {
     let line = line!() + 1;
     let _ = float & float;
     assert_eq!(told(&graph)[0].0, line);
+}
+
+#[test]
+fn draws_of_what_cannot_be_drawn_are_mistakes() {
+    let graph = Graph::new();
+    let [x, n] = [DType::F32, DType::I32].map(|dtype| graph.placeholder(dtype, shape![?, 3]));
+    graph.random(&[2], UniformInt::new(3, 3));
+    graph.random(&[2], UniformInt::new(0, 1 << 40));
+    graph.random(&[2], UniformInt::new(0, 5).dtype(DType::F32));
+    n.random_gamma(&[2], None);
+    x.random_poisson(&[2], DType::U8, None);
+    x.random_gamma(&[usize::MAX, 2], None);
+    x.expand_dims(0).categorical(2, None);
+    graph.constant(1.0_f32).shuffle(None);
+    x.random_crop(&[2, 4], None);
+    x.random_crop(&[2], None);
+    graph.sample_distorted_bounding_box(graph.constant([3, 3]), x, DistortedBox::default());
+    graph.sample_distorted_bounding_box(graph.constant([3, 3, 1]), x, DistortedBox::default());
+    VarianceScaling::new(0.0).initial(&graph, &[2]);
+    let told: Vec<String> = told(&graph).into_iter().map(|(_, _, message)| message).collect();
+    let expected = [
+        "random_uniform: there is no whole number from 3 on before 3",
+        "random_uniform: i32 does not hold numbers from 0 to 1099511627775",
+        "random_uniform: draws i32 or i64, not f32",
+        "random_gamma: shapes are f32 or f64, not i32",
+        "random_poisson: draws f32, f64, i32 or i64, not u8",
+        "random_gamma: [18446744073709551615, 2] are more numbers than are drawn at once",
+        "categorical: logits must have 2 axes, its shape is [1, ?, 3]",
+        "shuffle: a scalar has no first axis",
+        "random_crop: [?, 3] has no part of [2, 4]",
+        "random_crop: [?, 3] has no part of [2]",
+        "sample_distorted_bounding_box: the image's size is height, width and channels, not [2]",
+        "sample_distorted_bounding_box: boxes are [.., 4] of f32, not [?, 3] of f32",
+        "variance_scaling: the scale is 0, not above 0",
+    ];
+    assert_eq!(told, expected);
 }

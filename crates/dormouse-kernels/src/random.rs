@@ -1,18 +1,24 @@
-//! Random numbers with the bits of TensorFlow's `RandomUniform`, `RandomStandardNormal` and `TruncatedNormal`.
+//! Random numbers with the bits of TensorFlow's `RandomUniform`, `RandomStandardNormal`, `TruncatedNormal` and kin.
 //!
 //! A family of its own because its operand is not a tensor but a counter, which the session keeps: a [`RandomKey`] is
 //! what TensorFlow makes of an op's two seeds, and every run takes [`reserve`] blocks of the stream that it opens.
 //! Any block can be computed from its number, so tiles share nothing. `philox` makes blocks, `sample` numbers of
-//! them; `single` and `double` hold the logarithms, sines and cosines whose last bits TensorFlow's users see.
+//! them; `single` and `double` hold the logarithms, sines and cosines whose last bits TensorFlow's users see. What reads
+//! its words one after the other, or has operands beside the counter, stands apart: `whole` draws whole numbers and
+//! permutations, `shaped` gamma and Poisson numbers, `categorical` classes, `distorted` parts of images.
 
 // The closure that is compiled for each instruction set has to contain all of a tile's code.
 #![allow(clippy::inline_always, reason = "code that is not inlined is not compiled for the instruction set found")]
 
+mod categorical;
+mod distorted;
 mod double;
 mod philox;
 mod sample;
+mod shaped;
 mod single;
 mod tables;
+mod whole;
 
 use std::marker::PhantomData;
 
@@ -51,31 +57,95 @@ impl RandomKey {
     }
 }
 
-/// Blocks of the stream that one run takes: what the session adds to the op's counter, whatever the distribution.
-pub fn reserve(elements: usize) -> u128 {
-    u128::from(RESERVED) * elements as u128
+/// Blocks of the stream that one run takes: what the session adds to the op's counter.
+pub fn reserve(distribution: Distribution, output: &Spec) -> u128 {
+    let elements = output.len() as u128;
+    match distribution {
+        Distribution::Uniform
+        | Distribution::Normal
+        | Distribution::TruncatedNormal
+        | Distribution::UniformInt { .. }
+        | Distribution::Gamma { .. }
+        | Distribution::Poisson { .. } => u128::from(RESERVED) * elements,
+        Distribution::Categorical { samples } => {
+            let rows = elements.checked_div(u128::from(samples)).unwrap_or(0);
+            // Two words a number, of numbers counted in fours.
+            u128::from(RESERVED) * rows * u128::from(samples).next_multiple_of(4) * 2
+        }
+        Distribution::Permutation => elements.saturating_sub(1).div_ceil(4),
+        Distribution::DistortedBox { attempts, .. } => u128::from(attempts),
+    }
 }
 
 /// The kernel that draws `output` from `distribution`, the bits being TensorFlow's for the same seeds.
 ///
 /// Operand 0 is this run's counter: 16 bytes, a `u128` in little-endian order, 0 in a fresh session; each run adds
-/// [`reserve`] of the element count. Normal and truncated normal numbers have mean 0 and deviation 1.
+/// [`reserve`] of the output. The distribution's own operands follow, `inputs` being their specs. Normal and truncated
+/// normal numbers have mean 0 and deviation 1.
 ///
 /// # Errors
-/// When the output is not `f32` or `f64`.
-pub fn compile_random(distribution: Distribution, key: RandomKey, output: &Spec) -> Result<Kernel, KernelError> {
-    match output.dtype {
-        DType::F32 => Ok(Draw::<f32>::kernel(distribution, key, output)),
-        DType::F64 => Ok(Draw::<f64>::kernel(distribution, key, output)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
-            Err(KernelError::new(format!("random numbers of {output} cannot be drawn: draw f32 or f64, and cast")))
+/// When the distribution does not draw the output's dtype, or takes other operands; the graph's inference lets none such
+/// through.
+pub fn compile_random(
+    distribution: Distribution,
+    key: RandomKey,
+    inputs: &[Spec],
+    output: &Spec,
+) -> Result<Kernel, KernelError> {
+    let kind = match (distribution, inputs) {
+        (Distribution::Uniform, []) => Kind::Uniform,
+        (Distribution::Normal, []) => Kind::Normal,
+        (Distribution::TruncatedNormal, []) => Kind::TruncatedNormal,
+        (Distribution::UniformInt { low, high }, []) => return whole::uniform(low, high, key, output),
+        (Distribution::Permutation, []) => return whole::permutation(key, output),
+        (Distribution::Gamma { samples }, [shapes]) => return shaped::gamma(samples, key, shapes, output),
+        (Distribution::Poisson { samples }, [rates]) => return shaped::poisson(samples, key, rates, output),
+        (Distribution::Categorical { samples }, [logits]) => return categorical::compile(samples, key, logits, output),
+        (Distribution::DistortedBox { .. }, [size, boxes]) => {
+            return distorted::compile(distribution, key, size, boxes, output);
         }
+        (
+            Distribution::Uniform
+            | Distribution::Normal
+            | Distribution::TruncatedNormal
+            | Distribution::UniformInt { .. }
+            | Distribution::Permutation
+            | Distribution::Gamma { .. }
+            | Distribution::Poisson { .. }
+            | Distribution::Categorical { .. }
+            | Distribution::DistortedBox { .. },
+            _,
+        ) => return Err(KernelError::new(format!("{} operands do not suit {distribution:?}", inputs.len()))),
+    };
+    match output.dtype {
+        DType::F32 => Ok(Draw::<f32>::kernel(kind, key, output)),
+        DType::F64 => Ok(Draw::<f64>::kernel(kind, key, output)),
+        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(refused(output)),
     }
+}
+
+fn refused(output: &Spec) -> KernelError {
+    KernelError::new(format!("random numbers of {output} cannot be drawn: draw another dtype, and cast"))
+}
+
+/// The distributions of floats without parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Uniform,
+    Normal,
+    TruncatedNormal,
+}
+
+/// The stream from this run's counter on, which is operand 0.
+fn stream_of(key: RandomKey, args: &Args<'_>) -> Stream {
+    // SAFETY: operand 0 is the counter, 16 bytes.
+    let counter = unsafe { args.input::<u8>(0, 16) };
+    key.stream(counter.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes)))
 }
 
 #[derive(Debug)]
 struct Draw<T> {
-    distribution: Distribution,
+    distribution: Kind,
     key: RandomKey,
     len: usize,
     tile: usize,
@@ -83,15 +153,15 @@ struct Draw<T> {
 }
 
 impl<T: Sample> Draw<T> {
-    fn kernel(distribution: Distribution, key: RandomKey, output: &Spec) -> Kernel {
+    fn kernel(distribution: Kind, key: RandomKey, output: &Spec) -> Kernel {
         // Nanoseconds an element, measured with AVX2, and a tile of 20 to 30 µs; tiles are whole groups.
         let (nanos, tile) = match (distribution, T::GROUP) {
-            (Distribution::Uniform, 4) => (0.9, 32_768),
-            (Distribution::Uniform, _) => (1.8, 16_384),
-            (Distribution::Normal, 4) => (3.2, 8_192),
-            (Distribution::Normal, _) => (15.0, 2_048),
-            (Distribution::TruncatedNormal, 4) => (6.0, 4_096),
-            (Distribution::TruncatedNormal, _) => (20.0, 1_024),
+            (Kind::Uniform, 4) => (0.9, 32_768),
+            (Kind::Uniform, _) => (1.8, 16_384),
+            (Kind::Normal, 4) => (3.2, 8_192),
+            (Kind::Normal, _) => (15.0, 2_048),
+            (Kind::TruncatedNormal, 4) => (6.0, 4_096),
+            (Kind::TruncatedNormal, _) => (20.0, 1_024),
         };
         let len = output.len();
         let cost = Cost { flops: 0.0, bytes: output.bytes() as f64, nanos: nanos * len as f64 };
@@ -106,13 +176,10 @@ impl<T: Sample> Draw<T> {
 
 impl<T: Sample> Body for Draw<T> {
     unsafe fn run(&self, args: &Args<'_>, _phase: usize, tile: usize) -> Result<(), KernelError> {
-        // SAFETY: operand 0 is the counter, 16 bytes.
-        let counter = unsafe { args.input::<u8>(0, 16) };
-        let counter = counter.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
         let start = tile * self.tile;
         // SAFETY: the tile's own range of the result; the counter is not in it.
         let out = unsafe { args.output::<T>(0, start, self.tile.min(self.len - start)) };
-        let stream = self.key.stream(counter);
+        let stream = stream_of(self.key, args);
         let group = (start / T::GROUP) as u64;
         Arch::new().dispatch(DrawTile { distribution: self.distribution, stream, group, out });
         Ok(())
@@ -121,7 +188,7 @@ impl<T: Sample> Body for Draw<T> {
 
 /// One tile's work, in a form that is compiled once for each instruction set.
 struct DrawTile<'a, T> {
-    distribution: Distribution,
+    distribution: Kind,
     stream: Stream,
     group: u64,
     out: &'a mut [T],
@@ -134,9 +201,9 @@ impl<T: Sample> WithSimd for DrawTile<'_, T> {
     fn with_simd<S: Simd>(self, _: S) {
         let DrawTile { distribution, stream, group, out } = self;
         match distribution {
-            Distribution::Uniform => draw::<T, false>(&stream, group, out),
-            Distribution::Normal => draw::<T, true>(&stream, group, out),
-            Distribution::TruncatedNormal => draw_truncated(&stream, group, out),
+            Kind::Uniform => draw::<T, false>(&stream, group, out),
+            Kind::Normal => draw::<T, true>(&stream, group, out),
+            Kind::TruncatedNormal => draw_truncated(&stream, group, out),
         }
     }
 }

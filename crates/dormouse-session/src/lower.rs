@@ -1,7 +1,7 @@
 //! Lowering: from a graph and a request to a program. Prunes to what the request needs, gives every read its version
 //! of the variable, and makes shapes concrete.
 
-use dormouse_graph::{Custom, Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, infer};
+use dormouse_graph::{Custom, Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, drawn, infer};
 use dormouse_kernels::Spec;
 use dormouse_value::{BinaryOp, Dims, DynamicOp, Op, ScatterOp, Shape, Value, element_count};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -215,14 +215,17 @@ impl<'a> Lowering<'a> {
             },
             NodeKind::Assign { variable, write } => self.assign(id, node, *variable, *write)?,
             NodeKind::Random { distribution, seeds } => {
-                let dims = match node.operands.first() {
-                    Some(like) => self.program.spec(self.values[like]).dims.clone(),
-                    None => node.facts[0].shape.to_dims().unwrap_or_default(),
-                };
-                let spec = self.sized(id, Spec { dtype: node.facts[0].dtype, dims })?;
+                let mut operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values[o]).collect();
+                let facts: SmallVec<[Fact; 2]> = operands.iter().map(|v| self.fact(*v)).collect();
+                let fact = drawn(*distribution, &facts, &node.facts[0]).map_err(|m| self.failed(id, m))?;
+                let dims = fact.shape.to_dims().unwrap_or_default();
+                let spec = self.sized(id, Spec { dtype: fact.dtype, dims })?;
+                if !distribution.has_parameters() {
+                    operands.clear();
+                }
                 let generator = self.generators[&id];
                 let action = Action::Random { distribution: *distribution, seeds: *seeds, generator };
-                self.push(id, action, SmallVec::new(), spec)
+                self.push(id, action, operands, spec)
             }
             NodeKind::Dynamic(op) => return self.dynamic(id, node, op),
             NodeKind::Custom(custom) => return self.custom(id, node, custom),

@@ -137,8 +137,9 @@ impl Plan {
         }
         let tail = Tail::of(&mut program, &mut compiled);
         for instruction in &program.instructions {
-            if let Action::Random { generator, .. } = instruction.action {
-                let blocks = u64::try_from(reserve(program.spec(instruction.results[0]).len())).unwrap_or(u64::MAX);
+            if let Action::Random { distribution, generator, .. } = instruction.action {
+                let blocks = reserve(distribution, program.spec(instruction.results[0]));
+                let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
                 draws.push((counter(generator), blocks));
             }
         }
@@ -236,14 +237,15 @@ fn kernel(program: &Program, instruction: &Instruction, session: usize) -> std::
         }
         Action::Random { distribution, seeds, .. } => {
             let key = RandomKey::from_seeds(seeds.graph, seeds.operation);
-            compile_random(*distribution, key, program.spec(instruction.results[0]))
+            compile_random(*distribution, key, &specs(&instruction.operands), program.spec(instruction.results[0]))
         }
     }
 }
 
-/// How many buffers an instruction takes: a draw takes its counter.
+/// How many buffers an instruction takes: a draw takes its counter first.
 fn inputs(instruction: &Instruction) -> usize {
-    if let Action::Random { .. } = instruction.action { 1 } else { instruction.operands.len() }
+    let counters = usize::from(matches!(instruction.action, Action::Random { .. }));
+    counters + instruction.operands.len()
 }
 
 /// Where the tail starts, once the instructions are in order, and who computes what.

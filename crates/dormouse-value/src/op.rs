@@ -302,6 +302,62 @@ pub enum Distribution {
     Normal,
     /// The same, drawn again where it falls beyond 2 deviations.
     TruncatedNormal,
+    /// Whole numbers from `low` on, before `high`, each as likely. I32 or I64.
+    UniformInt {
+        /// The least.
+        low: i64,
+        /// One beyond the largest.
+        high: i64,
+    },
+    /// (shape): gamma numbers of these shapes and rate 1, `samples` of each: `[..] → [samples, ..]`. Floats.
+    Gamma {
+        /// How many of each.
+        samples: u32,
+    },
+    /// (rate): counts of events that come at these rates, `samples` of each: `[..] → [samples, ..]`; none at rates below 0. Rates
+    /// are floats, counts any dtype of numbers but U8.
+    Poisson {
+        /// How many of each.
+        samples: u32,
+    },
+    /// (logits `[n, c]`): classes with probabilities softmax(logits), `[n, samples]`. I32 or I64.
+    Categorical {
+        /// How many of each row.
+        samples: u32,
+    },
+    /// (x): the numbers below x's first extent in random order, `[n, ..] → [n]`. I64.
+    Permutation,
+    /// (image size `[3]` of I32 or I64, boxes `[.., 4]` of F32 in parts of the image): where a random part of the image
+    /// lies that covers enough of a box, `[4]`: top, left, height, width. I32. The whole image where none is found.
+    DistortedBox {
+        /// The least part of a box that is covered.
+        covered: Real,
+        /// The least and the largest width in heights.
+        aspect_ratio: [Real; 2],
+        /// The least and the largest part of the image.
+        area: [Real; 2],
+        /// How often it is tried.
+        attempts: u32,
+        /// Whether no boxes mean the whole image, and not an error.
+        whole_image: bool,
+    },
+}
+
+impl Distribution {
+    /// Whether the numbers of its operands matter; a distribution without parameters has at most a shape to fill.
+    pub fn has_parameters(self) -> bool {
+        match self {
+            Distribution::Uniform
+            | Distribution::Normal
+            | Distribution::TruncatedNormal
+            | Distribution::UniformInt { .. }
+            | Distribution::Permutation => false,
+            Distribution::Gamma { .. }
+            | Distribution::Poisson { .. }
+            | Distribution::Categorical { .. }
+            | Distribution::DistortedBox { .. } => true,
+        }
+    }
 }
 
 /// An operation: mathematics without effects, so equal operations of equal operands are one.

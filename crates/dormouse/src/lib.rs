@@ -65,11 +65,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub mod prelude {
     pub use dormouse_gradient::{Gradients, gradients};
     pub use dormouse_graph::{
-        Array, Blocks, Checks, Contraction, Conv2d, Convolutions, Direction, Dynamic, Elementwise, Fill, Functions,
-        GlorotUniform, Graph, Indexing, Initializer, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal,
-        Normalization, OneHot, Ones, Operand, Operation, OwnedGraph, Pool, Reduction, Rest, Reuse, Running, Segments,
-        Side, Slicing, Sorting, Statistics, StridedSlice, Symbol, Tensor, TruncatedNormal, Uniform, Variable, Zeros,
-        by, keep_dims, normalize_moments,
+        Array, Blocks, Checks, Contraction, Conv2d, Convolutions, Direction, Dynamic, Elementwise, Fan, Fill,
+        Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Indexing, Initializer, LecunNormal,
+        LecunUniform, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal, Normalization, OneHot, Ones, Operand,
+        Operation, OwnedGraph, Pool, Reduction, Rest, Reuse, Running, Sampling, Segments, Side, Slicing, Sorting,
+        Spread, Statistics, StridedSlice, Symbol, Tensor, TruncatedNormal, Uniform, UniformInt, Variable,
+        VarianceScaling, Zeros, by, keep_dims, normalize_moments,
     };
     pub use dormouse_io::{
         Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,

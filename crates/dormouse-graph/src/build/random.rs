@@ -7,13 +7,14 @@ use dormouse_value::{BinaryOp, DType, Distribution, Op, Shape, Value};
 use smallvec::SmallVec;
 
 use crate::graph::{Graph, Naming};
+use crate::infer::draw::drawn;
 use crate::node::{Fact, NodeKind, Output, Seeds};
 use crate::tensor::{Symbol, Tensor};
 
 /// TensorFlow's graph-level seed where only an operation has one.
 const DEFAULT_GRAPH_SEED: i64 = 87_654_321;
 
-/// A distribution to draw from: [`Normal`], [`TruncatedNormal`] or [`Uniform`].
+/// A distribution to draw from: [`Normal`], [`TruncatedNormal`], [`Uniform`] or [`UniformInt`].
 pub trait Random: Copy {
     /// The dtype that it draws.
     fn dtype(&self) -> DType;
@@ -151,6 +152,50 @@ impl Random for Uniform {
     }
 }
 
+/// The whole numbers from `low` on, before `high`, each as likely, in i32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UniformInt {
+    low: i64,
+    high: i64,
+    seed: Option<i64>,
+    dtype: DType,
+}
+
+impl UniformInt {
+    /// From `low` on, before `high`, in i32.
+    pub fn new(low: i64, high: i64) -> Self {
+        UniformInt { low, high, seed: None, dtype: DType::I32 }
+    }
+
+    /// With a seed of its own.
+    #[must_use]
+    pub fn seed(self, seed: i64) -> Self {
+        UniformInt { seed: Some(seed), ..self }
+    }
+
+    /// In i32 or i64.
+    #[must_use]
+    pub fn dtype(self, dtype: DType) -> Self {
+        UniformInt { dtype, ..self }
+    }
+}
+
+impl Random for UniformInt {
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            distribution: Distribution::UniformInt { low: self.low, high: self.high },
+            factor: 1.0,
+            offset: 0.0,
+            seed: self.seed,
+            names: ["random_uniform", "RandomUniformInt", "range", "min"],
+        }
+    }
+}
+
 impl Graph {
     /// A tensor drawn anew in every run: the same numbers as TensorFlow draws from the same seeds.
     ///
@@ -180,12 +225,16 @@ impl Graph {
         let weak = |x: f64| if dtype == DType::F64 { Value::from(x) } else { Value::from(x as f32) };
         let operands: SmallVec<[Tensor; 1]> = shape.ok().into_iter().collect();
         let fact = Fact::new(dtype, shape.map_or_else(Shape::known, Tensor::shape));
-        if !dtype.is_float() {
-            return self.mistake(format!("{name}: draws f32 or f64, not {dtype}"));
+        let facts: SmallVec<[Fact; 1]> = operands.iter().map(|t| t.fact()).collect();
+        if let Err(message) = drawn(distribution, &facts, &fact) {
+            return self.mistake(format!("{name}: {message}"));
         }
         let seeds = self.seeds(seed);
         self.composite(at, name, |own| {
             let kind = NodeKind::Random { distribution, seeds };
+            if let Distribution::UniformInt { .. } = distribution {
+                return self.push_tensor(at, own, kind, &operands, fact);
+            }
             let drawn = self.push_tensor(at, Naming::Scoped(op), kind, &operands, fact);
             if distribution == Distribution::Uniform && factor == 1.0 && offset == 0.0 {
                 // What the generator draws already is over [0, 1).

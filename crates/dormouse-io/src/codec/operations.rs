@@ -82,7 +82,13 @@ exemplars!(padding: Padding { Same = "00", Valid = "01", Explicit([[1, 2], [3, 4
 
 exemplars!(pool: PoolOp { Max = "00", Average = "01", });
 
-exemplars!(distributions: Distribution { Uniform = "00", Normal = "01", TruncatedNormal = "02", });
+exemplars!(distributions: Distribution {
+    Uniform = "00", Normal = "01", TruncatedNormal = "02", UniformInt { low: -1, high: 10 } = "030114",
+    Gamma { samples: 3 } = "0403", Poisson { samples: 2 } = "0502", Categorical { samples: 1 } = "0601", Permutation = "07",
+    DistortedBox {
+        covered: Real(0.5), aspect_ratio: [Real(1.0), Real(2.0)], area: [Real(0.0), Real(1.0)], attempts: 9, whole_image: true
+    } = "08000000000000e03f000000000000f03f00000000000000400000000000000000000000000000f03f0901",
+});
 
 exemplars!(scatters: ScatterOp { Update = "00", Add = "01", Sub = "02", });
 

@@ -61,6 +61,23 @@ impl Stream {
         words
     }
 
+    /// One block, `offset` further on.
+    pub(super) fn block(&self, offset: u64) -> [u32; 4] {
+        let mut counter = self.counter(offset).map(|word| word & LOW_HALF);
+        let mut key = self.key;
+        for _ in 0..ROUNDS {
+            let [first, second] = [counter[0] * MULTIPLIERS[0], counter[2] * MULTIPLIERS[1]];
+            counter = [
+                (second >> 32) ^ counter[1] ^ u64::from(key[0]),
+                second & LOW_HALF,
+                (first >> 32) ^ counter[3] ^ u64::from(key[1]),
+                first & LOW_HALF,
+            ];
+            key = [key[0].wrapping_add(KEY_STEPS[0]), key[1].wrapping_add(KEY_STEPS[1])];
+        }
+        counter.map(|word| word as u32)
+    }
+
     /// The words of a block's number, each with the next one above it.
     #[inline(always)]
     fn counter(&self, offset: u64) -> [u64; 4] {

@@ -95,6 +95,19 @@ impl Sample for f64 {
     }
 }
 
+/// The two uniform numbers of a block.
+pub(super) fn uniforms(words: [u32; 4]) -> [f64; 2] {
+    [unit_f64(words[0], words[1]), unit_f64(words[2], words[3])]
+}
+
+/// The two normal numbers of a block.
+pub(super) fn normals(words: [u32; 4]) -> [f64; 2] {
+    let [radius, turn] = uniforms(words);
+    let radius = (-2.0 * double::ln(radius.max(EPSILON))).sqrt();
+    let (sine, cosine) = double::sin_cos(TAU * turn);
+    [sine * radius, cosine * radius]
+}
+
 /// Two normal numbers from two words: `√(−2 ln u) · (sin 2πv, cos 2πv)`.
 #[inline(always)]
 fn box_muller_f32(radius: &[u32; LANES], turn: &[u32; LANES]) -> ([f32; LANES], [f32; LANES]) {
@@ -113,13 +126,13 @@ const MANTISSA: u32 = (1 << 23) - 1;
 
 /// The word's low 23 bits as a fraction.
 #[inline(always)]
-fn unit_f32(word: u32) -> f32 {
+pub(super) fn unit_f32(word: u32) -> f32 {
     f32::from_bits(word & MANTISSA | 1.0_f32.to_bits()) - 1.0
 }
 
 /// 52 bits of two words as a fraction.
 #[inline(always)]
-fn unit_f64(high: u32, low: u32) -> f64 {
+pub(super) fn unit_f64(high: u32, low: u32) -> f64 {
     let mantissa = u64::from(high & 0xF_FFFF) << 32 | u64::from(low);
     f64::from_bits(mantissa | 1.0_f64.to_bits()) - 1.0
 }
