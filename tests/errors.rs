@@ -165,3 +165,19 @@ fn what_does_not_fit_in_memory() {
         );
     }
 }
+
+#[test]
+fn matrices_without_an_inverse() {
+    let graph = Graph::new();
+    let a = graph.placeholder(DType::F64, shape![?, 2, 2]);
+    let line = line!() + 1;
+    let [inverse, root] = [a.matrix_inverse().named("inverse"), a.cholesky().named("root")];
+    let session = Session::new(&graph).unwrap();
+    let place = format!("errors.rs:{line}");
+    let told = |fetch: Tensor, matrices: [[[f64; 2]; 2]; 2]| {
+        session.run(fetch, feeds![a => Value::from(ndarray::arr3(&matrices))]).unwrap_err().to_string()
+    };
+    let singular = [[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 4.0]]];
+    has(&told(inverse, singular), &["\"inverse\"", &place, "matrix 1 is not invertible"]);
+    has(&told(root, singular), &["\"root\"", &place, "matrix 1 is not positive definite"]);
+}

@@ -191,6 +191,15 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         labels.bincount(10);
         x.histogram_fixed_width(0.0, 1.0, 100);
         labels.confusion_matrix(labels, 10);
+        m.cholesky();
+        m.cholesky_solve(n);
+        m.triangular_solve(n, Triangle::default());
+        m.matrix_solve(n);
+        m.lstsq(n, 0.0);
+        m.matrix_inverse();
+        m.determinant();
+        m.slogdet();
+        m.logdet();
         x.reshape([-1, 28, 28, 1]);
         graph.concat(&[a, b], 0);
         y.transpose();

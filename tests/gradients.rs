@@ -151,6 +151,27 @@ fn functions_made_of_others() {
 }
 
 #[test]
+fn equations() {
+    // Positive definite, whatever x.
+    let square = |x: Tensor| x.matmul(x.transpose()) + x.graph().eye(2).cast(DType::F64) * 0.5;
+    check("cholesky", &[2, 3], |x| square(x).cholesky().square());
+    check("cholesky_solve", &[2, 3], |x| square(x).cholesky().cholesky_solve(x));
+    check("triangular_solve", &[2, 3], |x| {
+        square(x).triangular_solve(x, Triangle { lower: false, adjoint: true }).square()
+    });
+    check("matrix_solve", &[2, 3], |x| square(x).matrix_solve(x).square());
+    check("matrix_solve, transposed", &[2, 2], |x| {
+        (x + x.graph().constant([[3.0, 0.0], [1.0, 2.0]])).matrix_solve_adjoint(x).square()
+    });
+    check("matrix_inverse", &[2, 3], |x| square(x).matrix_inverse().square());
+    check("determinant", &[2, 3], |x| square(x).determinant().square());
+    check("slogdet", &[2, 3], |x| square(x).slogdet().1.square());
+    check("logdet", &[2, 3], |x| square(x).logdet().square());
+    check("lstsq", &[3, 2], |x| x.lstsq(x.square(), 0.25).square());
+    check("lstsq of few rows", &[2, 3], |x| x.lstsq(x.square(), 0.25).square());
+}
+
+#[test]
 fn statistics() {
     let functions: [Named; 18] = [
         ("logsumexp", |x| x.logsumexp()),

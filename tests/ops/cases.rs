@@ -2,6 +2,7 @@
 
 mod order;
 mod parts;
+mod systems;
 mod windows;
 
 use dormouse::prelude::*;
@@ -37,6 +38,7 @@ pub(crate) fn rows() -> Vec<Row> {
         order::segments(),
         order::order(),
         windows::rows(),
+        systems::rows(),
     ]
     .into_iter()
     .flatten()
@@ -88,6 +90,7 @@ pub(crate) fn large() -> Vec<Row> {
         smooth(Op::Pool2d { op: PoolOp::Average, size: [3, 3], window: window(1) }, vec![signed([1, 200, 100, 16])]),
         of(Op::ArgMax { axis: 1, output: DType::I64 }, vec![signed([3000, 100])]),
         smooth(Op::TopK { k: Some(5) }, vec![signed([3000, 100])]),
+        smooth(Op::TriangularSolve { lower: true, adjoint: false }, vec![signed([300, 7, 7]), signed([300, 7, 5])]),
         smooth(
             Op::Segment { op: SegmentOp::Sum, segments: 1000, sorted: false },
             vec![signed([20_000, 20]), indices([20_000], &picked)],

@@ -166,4 +166,10 @@ names! {
     Op::Conv3d(_) => "conv3d",
     Op::Conv3dInputGrad(_) => "conv3d_input_grad",
     Op::Conv3dFilterGrad(_) => "conv3d_filter_grad",
+    Op::Cholesky => "cholesky",
+    Op::TriangularSolve { .. } => "triangular_solve",
+    Op::MatrixSolve { .. } => "matrix_solve",
+    Op::MatrixInverse { .. } => "matrix_inverse",
+    Op::Determinant => "determinant",
+    Op::LogDeterminant => "slogdet",
 }

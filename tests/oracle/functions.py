@@ -261,6 +261,53 @@ def statistics():
     case("cross", tf.cross, noise([2]), noise([2]))
 
 
+def systems():
+    a = np.array([[[4, 2, 9], [2, 3, 9], [1, 1, 2]], [[-1, 0.5, 2], [0, 3, 1.5], [2, -0.25, 1]]], f64)
+    spd = np.array([[[3, 0.5, -0.25], [0.5, 2, 0.75], [-0.25, 0.75, 1.5]], [[1.25, -0.5, 0.25], [-0.5, 2.5, 0], [0.25, 0, 0.75]]], f64)
+    b = noise([2, 3, 2], f64, 1)
+    for dtype in (f32, f64):
+        x, y, p = a.astype(dtype), b.astype(dtype), spd.astype(dtype)
+        grad("cholesky", tf.cholesky, p)
+        case("cholesky", tf.cholesky, p[0])
+        grad("determinant", tf.matrix_determinant, x)
+        grad("log_of_slogdet", lambda a: tf.linalg.slogdet(a)[1], x)
+        case("slogdet", lambda a: list(tf.linalg.slogdet(a)), x)
+        case("slogdet", lambda a: list(tf.linalg.slogdet(a)), x[0] - 4)
+        grad("logdet", tf.linalg.logdet, p)
+        grad("matrix_inverse", tf.matrix_inverse, x)
+        grad("matrix_solve", tf.matrix_solve, x, y)
+        grad("matrix_solve_adjoint", lambda a, b: tf.matrix_solve(a, b, adjoint=True), x, y)
+        for lower in (True, False):
+            for adjoint in (True, False):
+                make = lambda a, b: tf.matrix_triangular_solve(a, b, lower=lower, adjoint=adjoint)
+                grad("triangular_solve", make, x, y, lower=lower, adjoint=adjoint)
+        case("triangular_solve_broadcast", tf.matrix_triangular_solve, x[0], y)
+        grad("cholesky_solve", tf.cholesky_solve, np.tril(p), y)
+    for method, f in {"determinant": tf.matrix_determinant, "cholesky": tf.cholesky, "matrix_inverse": tf.matrix_inverse,
+                      "slogdet": lambda a: list(tf.linalg.slogdet(a))}.items():
+        for shape in ([2, 0, 0], [0, 2, 2]):
+            case(method, f, np.zeros(shape, f32))
+        case(method, f, f32([[2.5]]))
+        case(method, f, noise([2, 3]))
+        case(method, f, noise([3]))
+    case("determinant", tf.matrix_determinant, f32([[inf, 2], [2, 4]]))
+    case("determinant", tf.matrix_determinant, f32([[nan, 2], [2, 4]]))
+    for singular in (f32([[1, 2], [2, 4]]), f32([[0, 0], [0, 0]])):
+        case("determinant", tf.matrix_determinant, singular)
+        case("matrix_inverse", tf.matrix_inverse, singular)
+        case("matrix_solve", tf.matrix_solve, singular, f32([[1], [2]]))
+    case("matrix_inverse", tf.matrix_inverse, f32([[nan, 2], [2, 4]]))
+    case("matrix_solve", tf.matrix_solve, a[0].astype(f32), np.ones([3, 0], f32))
+    case("matrix_solve", tf.matrix_solve, a[0].astype(f32), np.ones([2, 2], f32))
+    case("matrix_solve", tf.matrix_solve, np.zeros([0, 0], f32), np.ones([0, 2], f32))
+    # TensorFlow fills results with NaN or infinities, as of some version; before that it failed.
+    for bad in ([[1, 2], [2, 1]], [[0, 0], [0, 1]], [[nan, 0], [0, 1]]):
+        emit("cholesky", [f32(bad)], None, {})
+    emit("triangular_solve", [f32([[0, 2], [2, 4]]), f32([[1], [1]])], None, {"lower": True, "adjoint": False})
+    for x, y, l2 in [(noise([4, 2]), noise([4, 1], seed=1), 0.0), (noise([2, 4]), noise([2, 1], seed=1), 0.0), (noise([2, 4, 2]), noise([2, 4, 3], seed=1), 0.5)]:
+        case("lstsq", lambda a, b: tf.matrix_solve_ls(a, b, l2_regularizer=l2), x, y, l2=l2)
+
+
 def clips():
     for limit in (0.5, 1.0, 100.0):
         grad("clip_by_norm", lambda x: tf.clip_by_norm(x, limit), noise([2, 3]), limit=limit)
@@ -283,4 +330,5 @@ if __name__ == "__main__":
     segments()
     order()
     statistics()
+    systems()
     clips()

@@ -6,6 +6,9 @@ use dormouse::train::{clip_by_average_norm, clip_by_global_norm_with, clip_by_no
 use crate::case::{Attributes, Case};
 use crate::methods::axes;
 
+/// Methods that need to know extents when they are called.
+pub(crate) const EXTENTS_ASKED: &[&str] = &["triangular_solve_broadcast", "lstsq"];
+
 /// The results of a case's method; `None` where it is not one of these.
 pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
     let a = &case.attributes;
@@ -115,6 +118,24 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
             x[0].cumulative_logsumexp(a.number("axis"), running)
         }
         "cross" => x[0].cross(x[1]),
+
+        "cholesky" => x[0].cholesky(),
+        "cholesky_solve" => x[0].cholesky_solve(x[1]),
+        "triangular_solve" => {
+            x[0].triangular_solve(x[1], Triangle { lower: a.flag("lower"), adjoint: a.flag("adjoint") })
+        }
+        "triangular_solve_broadcast" => x[0].triangular_solve(x[1], Triangle::default()),
+        "matrix_solve" => x[0].matrix_solve(x[1]),
+        "matrix_solve_adjoint" => x[0].matrix_solve_adjoint(x[1]),
+        "matrix_inverse" => x[0].matrix_inverse(),
+        "determinant" => x[0].determinant(),
+        "slogdet" => {
+            let (sign, log) = x[0].slogdet();
+            return Some(vec![sign, log]);
+        }
+        "log_of_slogdet" => x[0].slogdet().1,
+        "logdet" => x[0].logdet(),
+        "lstsq" => x[0].lstsq(x[1], a.number("l2")),
 
         "clip_by_norm" => match a.text("axes") {
             Some(_) => clip_by_norm_over(x[0], a.number("limit"), a.list::<i32>("axes")),

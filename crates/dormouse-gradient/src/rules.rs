@@ -134,6 +134,12 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::TopK { .. } => one(&|dy| apply(Op::PickGrad, &[dy, s.y.port(1), s.x[0]])),
         Op::Pick => one(&|dy| apply(Op::PickGrad, &[dy, s.x[1], s.x[0]])),
         Op::PickGrad => one(&|g| apply(Op::Pick, &[g, s.x[1]])),
+        Op::Cholesky => one(&|dy| linalg::cholesky(dy, s)),
+        Op::TriangularSolve { lower, adjoint } => linalg::triangular_solve(*lower, *adjoint, s),
+        Op::MatrixSolve { adjoint } => linalg::matrix_solve(*adjoint, s),
+        Op::MatrixInverse { adjoint } => one(&|dy| linalg::matrix_inverse(*adjoint, dy, s)),
+        Op::Determinant => one(&|dy| linalg::of_determinant(dy * s.y, s)),
+        Op::LogDeterminant => smallvec![s.dy[1].and_then(|dy| s.of(0, || linalg::of_determinant(dy, s)))],
     }
 }
 

@@ -22,3 +22,4 @@ pub(crate) mod segments;
 pub(crate) mod slicing;
 pub(crate) mod sorting;
 pub(crate) mod statistics;
+pub(crate) mod systems;

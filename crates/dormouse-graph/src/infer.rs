@@ -5,6 +5,7 @@ mod array;
 pub(crate) mod draw;
 mod dynamic;
 mod elementwise;
+mod linalg;
 mod nn;
 mod order;
 mod part;
@@ -90,7 +91,9 @@ fn arity(op: &Op) -> usize {
         | Op::Segment { .. }
         | Op::SegmentSpread { .. }
         | Op::Pick
-        | Op::SearchSorted { .. } => 2,
+        | Op::SearchSorted { .. }
+        | Op::TriangularSolve { .. }
+        | Op::MatrixSolve { .. } => 2,
         Op::Identity
         | Op::StopGradient
         | Op::EnsureShape { .. }
@@ -122,7 +125,11 @@ fn arity(op: &Op) -> usize {
         | Op::StridedSlice { .. }
         | Op::Regroup { .. }
         | Op::Iota { .. }
-        | Op::TopK { .. } => 1,
+        | Op::TopK { .. }
+        | Op::Cholesky
+        | Op::MatrixInverse { .. }
+        | Op::Determinant
+        | Op::LogDeterminant => 1,
     }
 }
 
@@ -199,6 +206,10 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::Conv3d(window) => nn::convolution(&nn::conv3d(window), &x[0], &x[1]),
         Op::Conv3dInputGrad(window) => nn::convolution_grad(&nn::conv3d(window), &x[2], &x[1], &x[0], &x[2]),
         Op::Conv3dFilterGrad(window) => nn::convolution_grad(&nn::conv3d(window), &x[0], &x[2], &x[1], &x[2]),
+        Op::Cholesky | Op::MatrixInverse { .. } => linalg::of_square(&x[0]),
+        Op::TriangularSolve { .. } | Op::MatrixSolve { .. } => linalg::solve(&x[0], &x[1]),
+        Op::Determinant => linalg::determinant(&x[0]),
+        Op::LogDeterminant => linalg::log_determinant(&x[0]),
     }
 }
 

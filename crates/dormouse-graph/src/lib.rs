@@ -57,6 +57,7 @@ pub use build::segments::Segments;
 pub use build::slicing::{NewAxis, Parts, Rest, Slicing, StridedSlice, by};
 pub use build::sorting::{Direction, Side, Sorting};
 pub use build::statistics::{Norm, Statistics, normalize_moments};
+pub use build::systems::{Systems, Triangle};
 pub use context::Reuse;
 pub use custom::{Custom, CustomOp, DecodeCustomOp, Differentiated, register_custom_op};
 pub use frozen::Frozen;

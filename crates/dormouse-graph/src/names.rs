@@ -221,6 +221,12 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::Conv3d(_) => "Conv3D",
         Op::Conv3dInputGrad(_) => "Conv3DBackpropInputV2",
         Op::Conv3dFilterGrad(_) => "Conv3DBackpropFilterV2",
+        Op::Cholesky => "Cholesky",
+        Op::TriangularSolve { .. } => "MatrixTriangularSolve",
+        Op::MatrixSolve { .. } => "MatrixSolve",
+        Op::MatrixInverse { .. } => "MatrixInverse",
+        Op::Determinant => "MatrixDeterminant",
+        Op::LogDeterminant => "LogMatrixDeterminant",
     }
 }
 
@@ -390,6 +396,12 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::Conv3d(_) => "conv3d",
         Op::Conv3dInputGrad(_) => "conv3d_input_grad",
         Op::Conv3dFilterGrad(_) => "conv3d_filter_grad",
+        Op::Cholesky => "cholesky",
+        Op::TriangularSolve { .. } => "triangular_solve",
+        Op::MatrixSolve { .. } => "matrix_solve",
+        Op::MatrixInverse { .. } => "matrix_inverse",
+        Op::Determinant => "determinant",
+        Op::LogDeterminant => "slogdet",
     }
 }
 

@@ -74,6 +74,20 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         // Matrix products.
         Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, inputs, outputs),
 
+        // Equations.
+        Op::Cholesky => linalg::systems("cholesky", linalg::System::Cholesky, inputs, outputs),
+        &Op::TriangularSolve { lower, adjoint } => {
+            linalg::systems("triangular_solve", linalg::System::Triangular { lower, adjoint }, inputs, outputs)
+        }
+        &Op::MatrixSolve { adjoint } => {
+            linalg::systems("matrix_solve", linalg::System::Solve { adjoint }, inputs, outputs)
+        }
+        &Op::MatrixInverse { adjoint } => {
+            linalg::systems("matrix_inverse", linalg::System::Inverse { adjoint }, inputs, outputs)
+        }
+        Op::Determinant => linalg::systems("determinant", linalg::System::Determinant, inputs, outputs),
+        Op::LogDeterminant => linalg::systems("slogdet", linalg::System::LogDeterminant, inputs, outputs),
+
         // Windows over images.
         Op::Conv2d(window) => conv::compile(conv::Window::Flat(*window), inputs, outputs),
         Op::Conv2dInputGrad(window) => conv::compile_input_grad(conv::Window::Flat(*window), inputs, outputs),

@@ -1,11 +1,15 @@
 //! Linear algebra: the matrix product of every dtype. Floats go to `gemm`; integers are few and small, and wrap
-//! around, so they take a plain loop here.
+//! around, so they take a plain loop here. [`systems`] has what factors matrices.
+
+mod systems;
 
 use dormouse_value::{DType, Element, broadcast_dims};
 use smallvec::SmallVec;
 
 use crate::gemm::{self, Operand, Product};
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
+
+pub(crate) use systems::{System, systems};
 
 /// Multiply-adds of integers that one tile takes, about 50 µs.
 const INTEGER_WORK: usize = 1 << 17;

@@ -575,7 +575,13 @@ impl<'a> Lowering<'a> {
             | Op::DepthwiseConv2dFilterGrad(_)
             | Op::Conv3d(_)
             | Op::Conv3dInputGrad(_)
-            | Op::Conv3dFilterGrad(_) => {
+            | Op::Conv3dFilterGrad(_)
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatrixSolve { .. }
+            | Op::MatrixInverse { .. }
+            | Op::Determinant
+            | Op::LogDeterminant => {
                 let results: SmallVec<[ValueId; 1]> =
                     specs.into_iter().map(|spec| self.program.add_value(spec, Origin::Computed)).collect();
                 for (port, value) in results.iter().enumerate() {

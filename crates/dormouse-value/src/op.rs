@@ -684,12 +684,40 @@ pub enum Op {
     Conv3dInputGrad(Window3d),
     /// (x, dy, like filter): the gradient of a convolution with respect to its filter.
     Conv3dFilterGrad(Window3d),
+    /// `(a [.., n, n]) → [.., n, n]`: the lower triangle L with L·Lᵀ = a, zeros above; what a has above is not looked at. One
+    /// that is not positive definite fails the run. Floats.
+    Cholesky,
+    /// `(a [.., n, n], b [.., n, k]) → [.., n, k]`: x with a·x = b for a triangle a; its other side is not looked at. A zero
+    /// on the diagonal fails the run. Floats.
+    TriangularSolve {
+        /// Whether a is the triangle below the diagonal.
+        lower: bool,
+        /// Whether aᵀ·x = b instead.
+        adjoint: bool,
+    },
+    /// `(a [.., n, n], b [.., n, k]) → [.., n, k]`: x with a·x = b. One that is not invertible fails the run. Floats.
+    MatrixSolve {
+        /// Whether aᵀ·x = b instead.
+        adjoint: bool,
+    },
+    /// `(a [.., n, n]) → [.., n, n]`: a⁻¹. One that is not invertible fails the run. Floats.
+    MatrixInverse {
+        /// Whether of aᵀ instead.
+        adjoint: bool,
+    },
+    /// `(a [.., n, n]) → [..]`: the determinant, 1 of no rows. Floats.
+    Determinant,
+    /// `(a [.., n, n]) → (sign [..], log [..])`: the determinant's sign, 0 of 0, and the logarithm of its size. Floats.
+    LogDeterminant,
 }
 
 impl Op {
     /// How many tensors it gives.
     pub fn outputs(&self) -> usize {
-        let two = matches!(self, Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy | Op::TopK { .. });
+        let two = matches!(
+            self,
+            Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy | Op::TopK { .. } | Op::LogDeterminant
+        );
         if two { 2 } else { 1 }
     }
 
@@ -760,7 +788,13 @@ impl Op {
             | Op::SegmentSpread { .. }
             | Op::TopK { .. }
             | Op::Pick
-            | Op::SearchSorted { .. } => false,
+            | Op::SearchSorted { .. }
+            | Op::Cholesky
+            | Op::TriangularSolve { .. }
+            | Op::MatrixSolve { .. }
+            | Op::MatrixInverse { .. }
+            | Op::Determinant
+            | Op::LogDeterminant => false,
         }
     }
 }

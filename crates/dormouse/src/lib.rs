@@ -69,8 +69,8 @@ pub mod prelude {
         Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Indexing, Initializer, LecunNormal,
         LecunUniform, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal, Normalization, OneHot, Ones, Operand,
         Operation, OwnedGraph, Pool, Reduction, Rest, Reuse, Running, Sampling, Segments, Side, Slicing, Sorting,
-        Spread, Statistics, StridedSlice, Symbol, Tensor, TruncatedNormal, Uniform, UniformInt, Variable,
-        VarianceScaling, Zeros, by, keep_dims, normalize_moments,
+        Spread, Statistics, StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform, UniformInt,
+        Variable, VarianceScaling, Zeros, by, keep_dims, normalize_moments,
     };
     pub use dormouse_io::{
         Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,

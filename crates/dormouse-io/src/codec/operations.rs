@@ -176,6 +176,12 @@ exemplars!(operations: Op {
     Conv3d(WINDOW_3D) = "4001020304050601",
     Conv3dInputGrad(WINDOW_3D) = "4101020304050601",
     Conv3dFilterGrad(WINDOW_3D) = "4201020304050601",
+    Cholesky = "43",
+    TriangularSolve { lower: true, adjoint: false } = "440100",
+    MatrixSolve { adjoint: true } = "4501",
+    MatrixInverse { adjoint: true } = "4601",
+    Determinant = "47",
+    LogDeterminant = "48",
 });
 
 exemplars!(dynamic: DynamicOp {

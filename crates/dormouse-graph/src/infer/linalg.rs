@@ -1,0 +1,58 @@
+//! Inference of what takes square matrices.
+
+use dormouse_value::{Dim, Shape};
+use smallvec::{SmallVec, smallvec};
+
+use super::elementwise::floats;
+use super::{Facts, one, same_dtype};
+use crate::node::Fact;
+
+/// Axes of matrices: those before the last two, and the extent of these, which is one.
+fn square(a: &Shape) -> Result<Option<(&[Dim], Dim)>, String> {
+    let Some(dims) = a.dims() else { return Ok(None) };
+    let [before @ .., rows, columns] = dims else { return Err(format!("takes matrices, not {a}")) };
+    let n = rows.unify(*columns).ok_or_else(|| format!("matrices are not square: {a}"))?;
+    Ok(Some((before, n)))
+}
+
+pub(super) fn of_square(a: &Fact) -> Facts {
+    floats(a)?;
+    let shape = match square(&a.shape)? {
+        None => Shape::unknown(),
+        Some((before, n)) => before.iter().chain([&n, &n]).copied().collect(),
+    };
+    one(Fact { dtype: a.dtype, shape })
+}
+
+pub(super) fn solve(a: &Fact, b: &Fact) -> Facts {
+    floats(a)?;
+    same_dtype(a, b)?;
+    let matrices = square(&a.shape)?;
+    let Some(dims) = b.shape.dims() else { return one(Fact { dtype: a.dtype, shape: Shape::unknown() }) };
+    let [before @ .., rows, columns] = dims else { return Err(format!("right sides are matrices, not {}", b.shape)) };
+    let mut shape: SmallVec<[Dim; 4]> = before.iter().copied().collect();
+    let mut rows = *rows;
+    if let Some((own, n)) = matrices {
+        let told = || format!("matrices and right sides do not go together: {} and {}", a.shape, b.shape);
+        if own.len() != before.len() {
+            return Err(told());
+        }
+        for (dim, own) in shape.iter_mut().zip(own) {
+            *dim = dim.unify(*own).ok_or_else(told)?;
+        }
+        rows = rows.unify(n).ok_or_else(told)?;
+    }
+    shape.extend([rows, *columns]);
+    one(Fact { dtype: a.dtype, shape: shape.into_iter().collect() })
+}
+
+pub(super) fn determinant(a: &Fact) -> Facts {
+    floats(a)?;
+    let shape = square(&a.shape)?.map_or_else(Shape::unknown, |(before, _)| before.iter().copied().collect());
+    one(Fact { dtype: a.dtype, shape })
+}
+
+pub(super) fn log_determinant(a: &Fact) -> Facts {
+    let fact = determinant(a)?.remove(0);
+    Ok(smallvec![fact.clone(), fact])
+}
