@@ -1,8 +1,8 @@
 //! Micro-operations: one element-wise operation over up to a tile of elements, behind a plain function pointer.
 //!
 //! Apart from the table of operations, as all `unsafe` of the family is here: the table is expressions over
-//! numbers, and this file makes of each a loop that is compiled for AVX2 and FMA and once more for any machine. The
-//! expression is the same in both and nothing contracts it, so the bits are the same.
+//! numbers, and this file makes of each a loop that is compiled for AVX-512, for AVX2 with FMA, and for any machine. The
+//! expression is the same in all and nothing contracts it, so the bits are the same.
 
 #![allow(
     clippy::inline_always,
@@ -29,8 +29,13 @@ trait Body {
 /// The micro-operation for this machine.
 fn compiled<B: Body>() -> Micro {
     #[cfg(target_arch = "x86_64")]
-    if !matches!(pulp::Arch::new(), pulp::Arch::Scalar) {
-        return with_avx2::<B>;
+    {
+        let arch = pulp::Arch::new();
+        if matches!(arch, pulp::Arch::V4(_)) {
+            return with_avx512::<B>;
+        } else if !matches!(arch, pulp::Arch::Scalar) {
+            return with_avx2::<B>;
+        }
     }
     anywhere::<B>
 }
@@ -47,6 +52,16 @@ unsafe fn anywhere<B: Body>(operands: *const *const u8, out: *mut u8, len: usize
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx,avx2,bmi1,bmi2,fma,lzcnt,popcnt,sse4.1,sse4.2")]
 unsafe fn with_avx2<B: Body>(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
+    // SAFETY: the caller's contract.
+    unsafe { B::run(operands, out, len) }
+}
+
+/// # Safety
+/// As [`Micro`], and the machine has these features: those of pulp's `V4`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+#[target_feature(enable = "avx,avx2,bmi1,bmi2,fma,lzcnt,popcnt,sse4.1,sse4.2")]
+unsafe fn with_avx512<B: Body>(operands: *const *const u8, out: *mut u8, len: usize) -> bool {
     // SAFETY: the caller's contract.
     unsafe { B::run(operands, out, len) }
 }
