@@ -68,6 +68,10 @@ pub(crate) enum Kind {
     Label { label: String, row: usize, classes: usize },
     #[error("one_hot: {rows} labels of {classes} classes take more memory than this machine can address")]
     Classes { rows: usize, classes: usize },
+    #[error("not an image that can be read: JPEG, PNG and BMP are")]
+    ImageFormat,
+    #[error("image: {0}")]
+    Image(String),
     #[error("nhwc: images of shape {from:?} cannot be seen as {to:?}")]
     Reshape { from: Vec<usize>, to: [usize; 4] },
 }
@@ -76,6 +80,11 @@ impl Error {
     /// The file or folder at fault, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// The same of a file.
+    pub(crate) fn beside(self, path: &Path) -> Error {
+        Error { path: Some(path.to_path_buf()), ..self }
     }
 
     /// What the operating system said, if it refused to open or read the file.

@@ -20,13 +20,14 @@
 //! # Ok::<(), dormouse_data::Error>(())
 //! ```
 //!
-//! A reader of one file format ([`idx`]) turns bytes into a [`Value`](dormouse_value::Value); a named set of files
+//! A reader of file formats ([`idx`], [`image`](crate::image)) turns bytes into a [`Value`](dormouse_value::Value); a named set of files
 //! ([`Mnist`]) turns values into splits; a [`Dataset`] pairs images with labels and hands out batches, its [`Order`]
 //! telling which rows come next. A further format is one more module beside `idx`, and meets the rest as arrays.
 //!
 //! # Invariants
 //! - No module here knows a graph or a session: what comes out is arrays.
-//! - No reader allocates more than the bytes of its file stand for, whatever a header claims.
+//! - No reader allocates more than the bytes of its file stand for, whatever a header claims; of an image, half a gigabyte
+//!   at most.
 //! - No order of rows depends on the platform, on time, or on the version of a dependency.
 //! - No batch that a caller holds is ever changed by the dataset it came from.
 
@@ -35,6 +36,7 @@
 mod dataset;
 mod error;
 pub mod idx;
+pub mod image;
 mod labels;
 mod mnist;
 
