@@ -5,10 +5,11 @@
 use std::hint::black_box;
 use std::path::Path;
 
+use dormouse::data::image::Channels;
 use dormouse::data::{Dataset, Mnist, Order};
 use dormouse::gradient::{hessians, jacobian};
 use dormouse::graph::{BatchStatistics, Combined, Conv1d, Conv3d, LocalResponse, Pool3d};
-use dormouse::graph::{CustomOp, DistortedBox, Fact};
+use dormouse::graph::{CustomOp, DistortedBox, Fact, NonMaxSuppression};
 use dormouse::prelude::*;
 use dormouse::session::SessionOptions;
 use dormouse::train::candidates::{self, Candidates};
@@ -55,6 +56,10 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
     let at = graph.constant([[0, 1], [1, 0]]);
     let array4 = graph.placeholder(DType::F32, shape![1, ?, ?, 3]);
     let boxes = graph.placeholder(DType::F32, shape![1, ?, 4]);
+    let picture = graph.placeholder(DType::F32, shape![1, 32, 32, 3]);
+    let corners = graph.placeholder(DType::F32, shape![2, 4]);
+    let scores = graph.placeholder(DType::F32, shape![2]);
+    let of = graph.constant([0, 0]);
     let photo = graph.placeholder(DType::F32, shape![?, ?, 3]);
     let labels = graph.placeholder(DType::I64, shape![?]);
     let rows = labels.one_hot(10);
@@ -305,6 +310,36 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         Fill::new(0.1);
         graph.reuse();
         Uniform::new(-0.05, 0.05);
+        picture.convert_image_dtype(DType::F32);
+        picture.resize_images([224, 224]);
+        picture.random_brightness(0.2, Some(1));
+        picture.adjust_hue(0.1);
+        picture.central_crop(0.5);
+        picture.draw_bounding_boxes(boxes);
+        picture.random_contrast(0.5, 1.5, Some(1));
+        picture.random_flip_left_right(Some(1));
+        picture.random_hue(0.2, Some(1));
+        picture.random_saturation(0.5, 1.5, Some(1));
+        picture.resize_with_crop_or_pad([32, 32]);
+        picture.transpose_image();
+        picture.crop_to_bounding_box([1, 2], [20, 20]);
+        picture.pad_to_bounding_box([1, 2], [40, 40]);
+        picture.flip_left_right();
+        picture.rot90(1);
+        picture.adjust_brightness(0.1);
+        picture.adjust_contrast(1.5);
+        picture.adjust_saturation(1.5);
+        picture.adjust_gamma(2.2, 1.0);
+        picture.rgb_to_hsv();
+        picture.rgb_to_grayscale();
+        image.grayscale_to_rgb();
+        picture.per_image_standardization();
+        picture.crop_and_resize(corners, of, [14, 14]);
+        corners.non_max_suppression(scores, NonMaxSuppression { most: 10, ..NonMaxSuppression::default() });
+        picture.total_variation();
+        picture.image_gradients();
+        picture.psnr(picture, 1.0);
+        picture.ssim(picture, 1.0);
         GlorotUniform::default().seed(1);
         GlorotNormal::default();
         HeNormal::default();
@@ -357,6 +392,9 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
     let folder = scratch.path();
     let file = folder.join("model.ckpt");
     save_graph(&graph, &file)?;
+    let picture_file = folder.join("picture.png");
+    let pixels = Value::from(ndarray::Array3::<u8>::zeros((2, 3, 3)));
+    std::fs::write(&picture_file, dormouse::data::image::encode_png(&pixels)?)?;
     let mut mnist = Mnist::open(path)?;
     let (images, targets) = mnist.test.next_batch(10)?;
     rows! {
@@ -368,6 +406,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         path.is_dir();
         Saver::new().save(&session, &file, 1000)?;
         checkpoint_state(folder)?;
+        dormouse::data::image::load(&picture_file, Channels::Rgb)?;
         load_graph(&file)?;
         latest_checkpoint(folder)?;
         Dataset::new(images, targets, Order::Shuffled { seed: 1 })?;

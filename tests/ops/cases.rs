@@ -1,5 +1,6 @@
 //! The table: a row is an operation, its operands, and a naive reference. Further cases of an operation follow its row.
 
+mod image;
 mod order;
 mod parts;
 mod systems;
@@ -35,6 +36,7 @@ pub(crate) fn rows() -> Vec<Row> {
         images(),
         parts::slices(),
         parts::places(),
+        image::images(),
         order::segments(),
         order::order(),
         windows::rows(),

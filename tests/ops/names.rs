@@ -172,4 +172,7 @@ names! {
     Op::MatrixInverse { .. } => "matrix_inverse",
     Op::Determinant => "determinant",
     Op::LogDeterminant => "slogdet",
+    Op::ResizeImages(_) => "resize_images",
+    Op::ResizeImagesGrad(_) => "resize_images_grad",
+    Op::NonMaxSuppression { .. } => "non_max_suppression",
 }

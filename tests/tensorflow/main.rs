@@ -1,12 +1,13 @@
 //! What operations give, held to what TensorFlow 2.21 gives: the cases of `tests/fixtures/tensorflow.txt`, which
-//! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt`, `nn.txt` and `draws.txt`, of
-//! scripts of the same names. No TensorFlow is needed here.
+//! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt`, `nn.txt`, `images.txt` and
+//! `draws.txt`, of scripts of the same names. No TensorFlow is needed here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod arrays;
 mod case;
 mod functions;
+mod images;
 mod methods;
 mod nn;
 mod random;
@@ -17,6 +18,7 @@ use dormouse::prelude::*;
 const FIXTURE: &str = include_str!("../fixtures/tensorflow.txt");
 const DRAWS: &str = include_str!("../fixtures/draws.txt");
 const FUNCTIONS: &str = include_str!("../fixtures/functions.txt");
+const IMAGES: &str = include_str!("../fixtures/images.txt");
 const ARRAYS: &str = include_str!("../fixtures/arrays.txt");
 const NN: &str = include_str!("../fixtures/nn.txt");
 
@@ -46,6 +48,7 @@ fn promised(case: &Case) -> Nearness {
     let gradient = case.kind == Kind::Gradient;
     match case.method {
         "conv2d" if gradient => Sums(16),
+        "per_image_standardization" | "psnr" if gradient => Sums(64),
         // Sums of some hundred products that cancel.
         "separable_conv2d" if gradient => Sums(64),
         method if nn::of_sums(method) => Sums(16),
@@ -104,6 +107,19 @@ fn promised(case: &Case) -> Nearness {
         | "log_of_slogdet"
         | "logdet"
         | "lstsq" => Sums(64),
+        // Colors that are divided by how far they are apart, and means of cells.
+        "adjust_contrast"
+        | "adjust_saturation"
+        | "rgb_to_hsv"
+        | "per_image_standardization"
+        | "rgb_to_grayscale"
+        | "rgb_to_yiq"
+        | "yiq_to_rgb"
+        | "rgb_to_yuv"
+        | "yuv_to_rgb"
+        | "adjust_gamma"
+        | "total_variation" => Sums(8),
+        "ssim" | "psnr" => Sums(64),
         _ => Bits,
     }
 }
@@ -163,6 +179,7 @@ enum Told {
 /// The results of a case's method.
 fn build(case: &Case, x: &[Tensor]) -> Vec<Tensor> {
     let of_family = arrays::build(case, x).or_else(|| functions::build(case, x)).or_else(|| nn::build(case, x));
+    let of_family = of_family.or_else(|| images::build(case, x));
     of_family.unwrap_or_else(|| vec![methods::build(case, x)])
 }
 
@@ -296,4 +313,29 @@ fn seeded_draws_are_tensorflows_bits() {
             lines(true).chain(drawn).filter_map(|line| random::check(line, threads).err()).collect();
         assert!(told.is_empty(), "{} draws differ with {threads} threads\n{}", told.len(), told.join("\n"));
     }
+}
+
+fn image_lines(random: bool) -> impl Iterator<Item = &'static str> {
+    let (cases, drawn) = IMAGES.split_once("# Random images\n").unwrap();
+    let part = if random { drawn } else { cases };
+    part.lines().filter(|line| !line.starts_with('#'))
+}
+
+#[test]
+fn images_are_what_tensorflow_gives() {
+    // How many boxes are chosen is known in the run only.
+    assert!(every_case(image_lines(false), Told::Extents, &["non_max_suppression"]) > 600);
+}
+
+#[test]
+fn images_of_unknown_extents_are_what_tensorflow_gives() {
+    // Whether an image has the size already is not known; how many channels there are has to be.
+    let left_out = ["resize_images", "draw_bounding_boxes", "ssim"];
+    assert!(every_case(image_lines(false), Told::Ranks, &left_out) > 600);
+}
+
+#[test]
+fn images_changed_at_random_are_what_tensorflow_gives() {
+    let told: Vec<String> = image_lines(true).filter_map(|line| random::check(line, 1).err()).collect();
+    assert!(told.is_empty(), "{} draws differ\n{}", told.len(), told.join("\n"));
 }

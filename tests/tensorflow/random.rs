@@ -4,6 +4,7 @@ use dormouse::graph::DistortedBox;
 use dormouse::prelude::*;
 
 use crate::case::{Attributes, value};
+use crate::{Nearness, compare};
 
 /// Draws as a line of the fixture says, and compares.
 pub(crate) fn check(line: &'static str, threads: usize) -> Result<(), String> {
@@ -25,14 +26,24 @@ pub(crate) fn check(line: &'static str, threads: usize) -> Result<(), String> {
         let feeds: Vec<(Tensor, Value)> = inputs.iter().copied().zip(operands.iter().cloned()).collect();
         session.run(&tensors, feeds).map_err(|e| format!("{call}: {e}"))
     };
-    if method == "distorted" || a.text("ulps").is_some() {
-        let ulps = if a.text("ulps").is_some() { a.number("ulps") } else { 0 };
+    let told_whole = method == "distorted" || a.text("ulps").is_some() || a.text("sums").is_some();
+    if told_whole {
+        let or_none = |key: &str| if a.text(key).is_some() { a.number(key) } else { 0 };
+        let (ulps, sums) = (or_none("ulps"), or_none("sums"));
         for (number, expected) in expected.split(" | ").enumerate() {
-            let starts: Vec<usize> = expected.match_indices('[').map(|(at, _)| at - 3).collect();
+            let starts: Vec<usize> = expected
+                .match_indices('[')
+                .map(|(at, _)| expected[..at].rfind(' ').map_or(0, |space| space + 1))
+                .collect();
             let ends = starts.iter().skip(1).map(|at| at - 1).chain([expected.len()]);
-            let wanted = starts.iter().zip(ends).flat_map(|(from, to)| bits(&value(&expected[*from..to])));
-            let wanted: Vec<u64> = wanted.collect();
-            let got: Vec<u64> = run()?.iter().flat_map(bits).collect();
+            let wanted: Vec<Value> = starts.iter().zip(ends).map(|(from, to)| value(&expected[*from..to])).collect();
+            let got = run()?;
+            if sums > 0 {
+                let near = got.iter().zip(&wanted).try_for_each(|(a, b)| compare(a, b, Nearness::Sums(sums)));
+                near.map_err(|e| format!("{call}: run {number}: {e}"))?;
+                continue;
+            }
+            let [got, wanted]: [Vec<u64>; 2] = [&got, &wanted].map(|values| values.iter().flat_map(bits).collect());
             let near = got.iter().zip(&wanted).all(|(a, b)| a.abs_diff(*b) <= ulps);
             if got.len() != wanted.len() || !near {
                 return Err(format!("{call}: run {number} is {got:?}, TensorFlow's {expected}"));
@@ -88,6 +99,12 @@ fn draw(graph: &Graph, method: &str, a: &Attributes, x: &[Tensor]) -> Vec<Tensor
         "categorical" => x[0].categorical(a.number("samples"), seed),
         "shuffle" => x[0].shuffle(seed),
         "random_crop" => x[0].random_crop(&dims(), seed),
+        "random_brightness" => x[0].random_brightness(a.number("max"), seed),
+        "random_contrast" => x[0].random_contrast(a.number("lower"), a.number("upper"), seed),
+        "random_hue" => x[0].random_hue(a.number("max"), seed),
+        "random_saturation" => x[0].random_saturation(a.number("lower"), a.number("upper"), seed),
+        "random_flip_left_right" => x[0].random_flip_left_right(seed),
+        "random_flip_up_down" => x[0].random_flip_up_down(seed),
         "glorot_uniform" => initial!(GlorotUniform::default()),
         "glorot_normal" => initial!(GlorotNormal::default()),
         "he_uniform" => initial!(HeUniform::default()),

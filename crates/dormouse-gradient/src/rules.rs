@@ -71,7 +71,8 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         | Op::ShapeOf { .. }
         | Op::SizeOf { .. }
         | Op::Iota { .. }
-        | Op::SearchSorted { .. } => Found::new(),
+        | Op::SearchSorted { .. }
+        | Op::NonMaxSuppression { .. } => Found::new(),
         Op::Unary(op) => elementwise::unary(*op, s),
         Op::Binary(op) => elementwise::binary(*op, s),
         Op::Select => elementwise::select(s),
@@ -121,6 +122,8 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::AveragePoolGrad { size, window } => one(&|g| nn::average_pool(*size, *window, g)),
         Op::StridedSlice { parts } => one(&|dy| apply(Op::StridedSliceGrad { parts: parts.clone() }, &[dy, s.x[0]])),
         Op::StridedSliceGrad { parts } => one(&|g| apply(Op::StridedSlice { parts: parts.clone() }, &[g])),
+        Op::ResizeImages(resize) => one(&|dy| apply(Op::ResizeImagesGrad(*resize), &[dy, s.x[0]])),
+        Op::ResizeImagesGrad(resize) => one(&|g| apply(Op::ResizeImages(*resize), &[g])),
         Op::GatherNd { batch_dims } => one(&|dy| {
             let op = Op::ScatterNd { op: ScatterOp::Add, batch_dims: *batch_dims };
             apply(op, &[s.x[0].zeros_like(), s.x[1], dy])

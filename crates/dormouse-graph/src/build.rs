@@ -10,6 +10,7 @@ pub(crate) mod dynamic;
 pub(crate) mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod functions;
+pub(crate) mod image;
 pub(crate) mod indexing;
 pub(crate) mod linalg;
 pub(crate) mod matrices;

@@ -5,6 +5,7 @@ mod array;
 pub(crate) mod draw;
 mod dynamic;
 mod elementwise;
+mod image;
 mod linalg;
 mod nn;
 mod order;
@@ -93,7 +94,9 @@ fn arity(op: &Op) -> usize {
         | Op::Pick
         | Op::SearchSorted { .. }
         | Op::TriangularSolve { .. }
-        | Op::MatrixSolve { .. } => 2,
+        | Op::MatrixSolve { .. }
+        | Op::ResizeImagesGrad(_)
+        | Op::NonMaxSuppression { .. } => 2,
         Op::Identity
         | Op::StopGradient
         | Op::EnsureShape { .. }
@@ -129,7 +132,8 @@ fn arity(op: &Op) -> usize {
         | Op::Cholesky
         | Op::MatrixInverse { .. }
         | Op::Determinant
-        | Op::LogDeterminant => 1,
+        | Op::LogDeterminant
+        | Op::ResizeImages(_) => 1,
     }
 }
 
@@ -210,6 +214,9 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::TriangularSolve { .. } | Op::MatrixSolve { .. } => linalg::solve(&x[0], &x[1]),
         Op::Determinant => linalg::determinant(&x[0]),
         Op::LogDeterminant => linalg::log_determinant(&x[0]),
+        Op::ResizeImages(resize) => image::resize(*resize, &x[0]),
+        Op::ResizeImagesGrad(resize) => image::resize_grad(*resize, &x[0], &x[1]),
+        Op::NonMaxSuppression { size, .. } => image::suppress(*size, &x[0], &x[1]),
     }
 }
 

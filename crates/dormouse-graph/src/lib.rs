@@ -45,6 +45,9 @@ pub use build::dynamic::Dynamic;
 pub use build::elementwise::Elementwise;
 pub use build::embedding::{Combined, Partition};
 pub use build::functions::Functions;
+pub use build::image::{
+    Boxes, Colors, CropAndResize, Images, NonMaxSuppression, Quality, RandomImages, ResizeImages, Ssim,
+};
 pub use build::indexing::Indexing;
 pub use build::linalg::{Linalg, MatMul};
 pub use build::matrices::{Matrices, Mesh};

@@ -1,7 +1,8 @@
 //! Names: TensorFlow's rule of making them unique, the name that each operation's nodes get, and what mistakes call it.
 
 use dormouse_value::{
-    BinaryOp, CompareOp, CumulativeOp, DynamicOp, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, SegmentOp, UnaryOp,
+    BinaryOp, CompareOp, CumulativeOp, DynamicOp, Interpolation, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, SegmentOp,
+    UnaryOp,
 };
 use rustc_hash::FxHashMap;
 
@@ -227,6 +228,19 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::MatrixInverse { .. } => "MatrixInverse",
         Op::Determinant => "MatrixDeterminant",
         Op::LogDeterminant => "LogMatrixDeterminant",
+        Op::ResizeImages(resize) => match resize.interpolation {
+            Interpolation::Nearest => "ResizeNearestNeighbor",
+            Interpolation::Bilinear => "ResizeBilinear",
+            Interpolation::Bicubic => "ResizeBicubic",
+            Interpolation::Area => "ResizeArea",
+        },
+        Op::ResizeImagesGrad(resize) => match resize.interpolation {
+            Interpolation::Nearest => "ResizeNearestNeighborGrad",
+            Interpolation::Bilinear => "ResizeBilinearGrad",
+            Interpolation::Bicubic => "ResizeBicubicGrad",
+            Interpolation::Area => "ResizeAreaGrad",
+        },
+        Op::NonMaxSuppression { .. } => "NonMaxSuppressionV4",
     }
 }
 
@@ -402,6 +416,9 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::MatrixInverse { .. } => "matrix_inverse",
         Op::Determinant => "determinant",
         Op::LogDeterminant => "slogdet",
+        Op::ResizeImages(_) => "resize_images",
+        Op::ResizeImagesGrad(_) => "resize_images_grad",
+        Op::NonMaxSuppression { .. } => "non_max_suppression",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, conv, elementwise, linalg, nn, pool, reduction};
+use crate::{Kernel, KernelError, Spec, array, conv, elementwise, image, linalg, nn, pool, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
@@ -70,6 +70,11 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::SegmentSpread { segments } => array::segment_spread(*segments, inputs, outputs),
         Op::TopK { k } => array::top_k(*k, inputs, outputs),
         Op::SearchSorted { right, output } => array::search_sorted(*right, *output, inputs, outputs),
+
+        // Images.
+        Op::ResizeImages(resize) => image::resize(*resize, inputs, outputs),
+        Op::ResizeImagesGrad(resize) => image::resize_grad(*resize, inputs, outputs),
+        Op::NonMaxSuppression { size, overlap, score } => image::suppress(*size, overlap.0, score.0, inputs, outputs),
 
         // Matrix products.
         Op::MatMul { transpose_a, transpose_b } => linalg::matmul(*transpose_a, *transpose_b, inputs, outputs),

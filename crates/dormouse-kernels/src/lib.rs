@@ -16,6 +16,7 @@ mod dispatch;
 mod elementwise;
 mod fused;
 mod gemm;
+mod image;
 mod kernel;
 mod linalg;
 mod math;

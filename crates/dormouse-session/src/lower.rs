@@ -581,7 +581,10 @@ impl<'a> Lowering<'a> {
             | Op::MatrixSolve { .. }
             | Op::MatrixInverse { .. }
             | Op::Determinant
-            | Op::LogDeterminant => {
+            | Op::LogDeterminant
+            | Op::ResizeImages(_)
+            | Op::ResizeImagesGrad(_)
+            | Op::NonMaxSuppression { .. } => {
                 let results: SmallVec<[ValueId; 1]> =
                     specs.into_iter().map(|spec| self.program.add_value(spec, Origin::Computed)).collect();
                 for (port, value) in results.iter().enumerate() {

@@ -27,8 +27,8 @@ mod value;
 pub use dtype::{DType, Element, Weak};
 pub use dynamic::DynamicOp;
 pub use op::{
-    BinaryOp, CompareOp, CumulativeOp, Distribution, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp, ScatterOp,
-    SegmentOp, UnaryOp, Window2d, Window3d,
+    BinaryOp, CompareOp, CumulativeOp, Distribution, Interpolation, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp,
+    Resize, Sampling, ScatterOp, SegmentOp, UnaryOp, Window2d, Window3d,
 };
 pub use part::Part;
 pub use shape::{Dim, Dims, Shape, broadcast_dims, element_count};

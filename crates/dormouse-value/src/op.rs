@@ -282,6 +282,41 @@ pub enum PoolOp {
     Average,
 }
 
+/// What the cells of resized images are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Interpolation {
+    /// The nearest cell.
+    Nearest,
+    /// The four around, by their distance.
+    Bilinear,
+    /// The sixteen around, by cubics.
+    Bicubic,
+    /// All that it covers, by how much of each.
+    Area,
+}
+
+/// Where the cells of resized images lie in the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Sampling {
+    /// Corner by corner, the first at the first: TensorFlow 1's default.
+    Corner,
+    /// The first at the first, and the last at the last: TensorFlow's `align_corners`.
+    AlignedCorners,
+    /// Center by center: TensorFlow's `half_pixel_centers`.
+    HalfPixel,
+}
+
+/// How images are resized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resize {
+    /// What a cell is made of.
+    pub interpolation: Interpolation,
+    /// Where cells lie.
+    pub sampling: Sampling,
+    /// Cells, `[height, width]`, at least 1.
+    pub size: [u32; 2],
+}
+
 /// What a scatter does with an element that an update meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ScatterOp {
@@ -709,6 +744,20 @@ pub enum Op {
     Determinant,
     /// `(a [.., n, n]) → (sign [..], log [..])`: the determinant's sign, 0 of 0, and the logarithm of its size. Floats.
     LogDeterminant,
+    /// (x [n, h, w, c]) → [n, h', w', c]: images of another size. Floats; the nearest cells of any numbers.
+    ResizeImages(Resize),
+    /// (dy, like x): the gradient of resized images with respect to the images.
+    ResizeImagesGrad(Resize),
+    /// `(boxes [n, 4], scores [n]) → (indices [size], how many of them are chosen [])`: by falling score, above `score`, the
+    /// boxes that have no more than `overlap` of both in common with any chosen before; then zeros. I32, of floats.
+    NonMaxSuppression {
+        /// How many are chosen at most.
+        size: u32,
+        /// The largest part of two boxes together that they may have in common.
+        overlap: Real,
+        /// What scores must be above.
+        score: Real,
+    },
 }
 
 impl Op {
@@ -716,7 +765,11 @@ impl Op {
     pub fn outputs(&self) -> usize {
         let two = matches!(
             self,
-            Op::SoftmaxCrossEntropy | Op::SparseSoftmaxCrossEntropy | Op::TopK { .. } | Op::LogDeterminant
+            Op::SoftmaxCrossEntropy
+                | Op::SparseSoftmaxCrossEntropy
+                | Op::TopK { .. }
+                | Op::LogDeterminant
+                | Op::NonMaxSuppression { .. }
         );
         if two { 2 } else { 1 }
     }
@@ -732,7 +785,8 @@ impl Op {
             | Op::SumLike
             | Op::AveragePoolGrad { .. }
             | Op::ConcatGrad { .. }
-            | Op::StridedSliceGrad { .. } => index >= 1,
+            | Op::StridedSliceGrad { .. }
+            | Op::ResizeImagesGrad(_) => index >= 1,
             Op::GatherGrad { .. }
             | Op::PickGrad
             | Op::Conv2dInputGrad(_)
@@ -794,7 +848,9 @@ impl Op {
             | Op::MatrixSolve { .. }
             | Op::MatrixInverse { .. }
             | Op::Determinant
-            | Op::LogDeterminant => false,
+            | Op::LogDeterminant
+            | Op::ResizeImages(_)
+            | Op::NonMaxSuppression { .. } => false,
         }
     }
 }

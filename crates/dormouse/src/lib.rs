@@ -65,12 +65,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub mod prelude {
     pub use dormouse_gradient::{Gradients, gradients};
     pub use dormouse_graph::{
-        Array, Blocks, Checks, Contraction, Conv2d, Convolutions, Direction, Dynamic, Elementwise, Fan, Fill,
-        Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Indexing, Initializer, LecunNormal,
-        LecunUniform, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal, Normalization, OneHot, Ones, Operand,
-        Operation, OwnedGraph, Pool, Reduction, Rest, Reuse, Running, Sampling, Segments, Side, Slicing, Sorting,
-        Spread, Statistics, StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform, UniformInt,
-        Variable, VarianceScaling, Zeros, by, keep_dims, normalize_moments,
+        Array, Blocks, Boxes, Checks, Colors, Contraction, Conv2d, Convolutions, Direction, Dynamic, Elementwise, Fan,
+        Fill, Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Images, Indexing, Initializer,
+        LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal, Normalization, OneHot,
+        Ones, Operand, Operation, OwnedGraph, Pool, Quality, RandomImages, Reduction, ResizeImages, Rest, Reuse,
+        Running, Sampling, Segments, Side, Slicing, Sorting, Spread, Statistics, StridedSlice, Symbol, Systems, Tensor,
+        Triangle, TruncatedNormal, Uniform, UniformInt, Variable, VarianceScaling, Zeros, by, keep_dims,
+        normalize_moments,
     };
     pub use dormouse_io::{
         Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,
@@ -82,7 +83,7 @@ pub mod prelude {
         Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
         Regularizer, RmsProp, check_gradients, clip_by_global_norm, exponential_decay, global_step, losses, metrics,
     };
-    pub use dormouse_value::{DType, Padding, Shape, Value, shape};
+    pub use dormouse_value::{DType, Interpolation, Padding, Shape, Value, shape};
 }
 
 #[cfg(doctest)]

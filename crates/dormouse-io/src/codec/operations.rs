@@ -7,8 +7,8 @@ use std::fmt::{Debug, Write as _};
 
 use dormouse_graph::{Fact, Member, NodeId, Output, Seeds, VariableId, Write};
 use dormouse_value::{
-    BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, DynamicOp, LogicalOp, Op, Padding, Part, PoolOp, Real,
-    ReduceOp, ScatterOp, SegmentOp, Shape, UnaryOp, Window2d, Window3d, shape,
+    BinaryOp, CompareOp, CumulativeOp, DType, Dim, Distribution, DynamicOp, Interpolation, LogicalOp, Op, Padding,
+    Part, PoolOp, Real, ReduceOp, Resize, Sampling, ScatterOp, SegmentOp, Shape, UnaryOp, Window2d, Window3d, shape,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,6 +107,11 @@ exemplars!(members: Member {
 const WINDOW: Window2d = Window2d { strides: [1, 2], dilations: [3, 4], padding: Padding::Valid };
 
 const WINDOW_3D: Window3d = Window3d { strides: [1, 2, 3], dilations: [4, 5, 6], padding: Padding::Valid };
+const RESIZE: Resize = Resize { interpolation: Interpolation::Bilinear, sampling: Sampling::HalfPixel, size: [3, 300] };
+
+exemplars!(interpolations: Interpolation { Nearest = "00", Bilinear = "01", Bicubic = "02", Area = "03", });
+
+exemplars!(samplings: Sampling { Corner = "00", AlignedCorners = "01", HalfPixel = "02", });
 
 exemplars!(operations: Op {
     Identity = "00",
@@ -182,6 +187,9 @@ exemplars!(operations: Op {
     MatrixInverse { adjoint: true } = "4601",
     Determinant = "47",
     LogDeterminant = "48",
+    ResizeImages(RESIZE) = "49010203fb2c01",
+    ResizeImagesGrad(RESIZE) = "4a010203fb2c01",
+    NonMaxSuppression { size: 3, overlap: Real(0.5), score: Real(1.0) } = "4b03000000000000e03f000000000000f03f",
 });
 
 exemplars!(dynamic: DynamicOp {
