@@ -20,7 +20,7 @@
 //! # Ok::<(), dormouse_data::Error>(())
 //! ```
 //!
-//! A reader of file formats ([`idx`], [`image`](crate::image)) turns bytes into a [`Value`](dormouse_value::Value); a named set of files
+//! A reader of file formats ([`idx`], [`image`]) turns bytes into a [`Value`](dormouse_value::Value); a named set of files
 //! ([`Mnist`]) turns values into splits; a [`Dataset`] pairs images with labels and hands out batches, its [`Order`]
 //! telling which rows come next. A further format is one more module beside `idx`, and meets the rest as arrays.
 //!

@@ -2,8 +2,9 @@
 //! loops run along them.
 //!
 //! All three kernels work on *lanes*: the `c · m` channels of the result, rounded up to whole strips. Phase 0 packs the
-//! filter into strips; phase 1 copies a band of source rows to scratch, padded and with every channel as often as it has
-//! filters, and then multiplies vectors with vectors. The filter's gradient sums groups of bands, as that of other
+//! filter into strips; phase 1 multiplies vectors with vectors. Where lanes are whole strips and channels have one filter
+//! each, it reads the source in place and passes over taps outside of it; elsewhere it copies a band of source rows to
+//! scratch, padded and with every channel as often as it has filters. The filter's gradient sums groups of bands, as that of other
 //! convolutions does, and adds these in the order of the groups in its last phase.
 
 mod filter;
@@ -149,7 +150,9 @@ fn kernel(extents: Extents, lattices: [Lattice; 2], shares: Shares, cost: Cost) 
 struct Class {
     first: [usize; 2],
     count: [usize; 2],
-    /// Scratch elements from a result cell's first source cell to each that it meets.
+    /// Source cells that the first result cell meets, along each axis; ascending.
+    cells: [Vec<isize>; 2],
+    /// Elements from a result cell's first source cell to each that it meets.
     offsets: Vec<usize>,
     /// The taps in the same order, as indices into the filter's first two axes.
     taps: Vec<usize>,
@@ -169,6 +172,8 @@ struct Depthwise<T> {
     classes: Vec<Class>,
     filter_taps: usize,
     columns_read: Extent,
+    /// Whether the source is read where it is.
+    in_place: bool,
     bands: usize,
     groups_per_band: usize,
     /// Elements of the copied band, before the sums of a few cells in `local`.
@@ -182,24 +187,30 @@ fn correlation<T: Float>(extents: &Extents, lattices: [Lattice; 2], shares: Shar
     let lanes = extents.lanes();
     let cell = lanes.next_multiple_of(T::COLUMNS);
     let columns_read = across.extent(0, across.groups());
+    let in_place = cell == lanes && extents.times == 1;
+    let pitch = if in_place { across.sources } else { columns_read.len };
     let groups = down.groups();
     let per_image = (extents.flops() / extents.images.max(1)).max(1);
-    let row_bytes = columns_read.len * cell * size_of::<T>();
+    let row_bytes = if in_place { 0 } else { columns_read.len * cell * size_of::<T>() };
     let wanted = (per_image / TILE).max((down.extent(0, groups).len * row_bytes).div_ceil(BAND_BYTES));
     let groups_per_band = groups.div_ceil(wanted.clamp(1, groups.max(1))).max(1);
     let bands = groups.div_ceil(groups_per_band);
     let images_per_tile = if bands == 1 { (TILE / per_image).clamp(1, (extents.images / 8).max(1)) } else { 1 };
 
     let low = |lattice: &Lattice| lattice.extent(0, lattice.groups()).first;
-    let (top, left) = (low(down), low(across));
+    let lows = [low(down), low(across)];
     let mut classes = Vec::new();
     let mut packed = 0;
     for (d, a) in down.classes.iter().flat_map(|d| across.classes.iter().map(move |a| (d, a))) {
         let taps = || d.taps.iter().flat_map(|row| a.taps.iter().map(move |column| (row, column)));
-        let place = |(row, column): (isize, isize)| (row - top) as usize * columns_read.len + (column - left) as usize;
+        // In place, from the class's own first cell; in a copy, from the band's.
+        let [top, left] = if in_place { [d.taps[0].0, a.taps[0].0] } else { lows };
+        let place = |(row, column): (isize, isize)| (row - top) as usize * pitch + (column - left) as usize;
+        let sources = |class: &super::lattice::Class| class.taps.iter().map(|&(cell, _)| cell).collect();
         classes.push(Class {
             first: [d.first, a.first],
             count: [d.count, a.count],
+            cells: [sources(d), sources(a)],
             offsets: taps().map(|(row, column)| place((row.0, column.0)) * cell).collect(),
             taps: taps().map(|(row, column)| row.1 * extents.axes[1].taps + column.1).collect(),
             packed,
@@ -207,7 +218,8 @@ fn correlation<T: Float>(extents: &Extents, lattices: [Lattice; 2], shares: Shar
         packed += d.taps.len() * a.taps.len() * cell;
     }
 
-    let copied = down.extent(0, groups_per_band.min(groups)).len * columns_read.len * cell;
+    let rows_read = down.extent(0, groups_per_band.min(groups)).len;
+    let copied = if in_place { 0 } else { rows_read * columns_read.len * cell };
     let results = extents.images * down.results * across.results * shares.channels[1];
     let body = Depthwise::<T> {
         images: extents.images,
@@ -217,6 +229,7 @@ fn correlation<T: Float>(extents: &Extents, lattices: [Lattice; 2], shares: Shar
         filter_taps: extents.axes[0].taps * extents.axes[1].taps,
         classes,
         columns_read,
+        in_place,
         bands,
         groups_per_band,
         copied,
@@ -229,7 +242,7 @@ fn correlation<T: Float>(extents: &Extents, lattices: [Lattice; 2], shares: Shar
     if results > 0 {
         kernel.phases.extend([1, bands * extents.images.div_ceil(images_per_tile)]);
         kernel.shared = packed * size_of::<T>();
-        kernel.local = (copied + ROWS * cell) * size_of::<T>();
+        kernel.local = if in_place { 0 } else { (copied + ROWS * cell) * size_of::<T>() };
     }
     kernel
 }
@@ -285,14 +298,17 @@ impl<T: Float> Tile<'_, T> {
         let [source_channels, result_channels] = code.shares.channels;
         let rows = down.extent(self.groups.start, self.groups.end);
         let size = down.sources * across.sources * source_channels;
-        // SAFETY: the image is one of the source's; `local` starts with room for the widest band, and no other tile uses
-        // it meanwhile.
-        let copy = unsafe {
-            let source = std::slice::from_raw_parts(self.args.inputs[0].cast::<T>().add(image * size), size);
-            let copy = std::slice::from_raw_parts_mut(
-                self.args.local.cast::<T>(),
-                rows.len * code.columns_read.len * code.cell,
-            );
+        // SAFETY: the image is one of the source's.
+        let source = unsafe {
+            let source = self.args.inputs[0].cast::<T>().add(image * size);
+            std::slice::from_raw_parts(source, size)
+        };
+        let copy = if code.in_place {
+            source.as_ptr()
+        } else {
+            let len = rows.len * code.columns_read.len * code.cell;
+            // SAFETY: `local` starts with room for the widest band, and no other tile uses it meanwhile.
+            let copy = unsafe { std::slice::from_raw_parts_mut(self.args.local.cast::<T>(), len) };
             let dims = [down.sources, across.sources, source_channels];
             spread(copy, source, dims, rows, code.columns_read, [code.shares.source, code.cell]);
             copy.as_ptr()
@@ -308,7 +324,13 @@ impl<T: Float> Tile<'_, T> {
         }
         for class in &code.classes {
             // SAFETY: the pointers are those of this image.
-            unsafe { self.class::<S, V>(simd, class, copy, result) }
+            unsafe {
+                if code.in_place {
+                    self.class_in_place::<S, V>(simd, class, copy, result);
+                } else {
+                    self.class::<S, V>(simd, class, copy, result);
+                }
+            }
         }
     }
 
@@ -342,7 +364,8 @@ impl<T: Float> Tile<'_, T> {
                         with_rows!(count, R => {
                             let rows: [*const T; R] =
                                 std::array::from_fn(|r| from.add(r * across.pace * code.cell + first));
-                            let block = micro::lanes::<S, T, R, V>(simd, rows, &class.offsets, lines);
+                            let none = [[T::splat(simd, T::default()); V]; R];
+                            let block = micro::lanes::<S, T, R, V>(simd, none, rows, &class.offsets, lines);
                             for (r, strip) in block.iter().enumerate() {
                                 if together <= 1 {
                                     micro::store::<S, T, V>(strip, to(r).add(first), used);
@@ -365,6 +388,78 @@ impl<T: Float> Tile<'_, T> {
             }
         }
     }
+}
+
+impl<T: Float> Tile<'_, T> {
+    /// # Safety
+    /// As [`Tile::image`]; `source` is where the image starts, `result` where the image's result does.
+    #[inline(always)]
+    unsafe fn class_in_place<S: Simd, const V: usize>(&self, simd: S, class: &Class, source: *const T, result: *mut T) {
+        let code = self.code;
+        let [down, across] = &code.lattices;
+        let [rows, columns] = &class.cells;
+        let taps = columns.len();
+        // SAFETY: phase 0 has packed the class's strips.
+        let packed = unsafe { self.args.shared.cast::<T>().add(class.packed) };
+        // Result columns all of whose taps are inside.
+        let whole = inside(columns, across.pace, across.sources, class.count[1]);
+        for group in self.groups.start..class.count[0].min(self.groups.end) {
+            let row = (group * down.pace) as isize;
+            let met_rows = met(rows, row, down.sources);
+            let to_row = (class.first[0] + group * down.step) * across.results + class.first[1];
+            // The first source cell of a result column, which may lie outside; only cells inside are read.
+            let from = |column: usize| {
+                let cell = (rows[0] + row) * across.sources as isize + columns[0] + (column * across.pace) as isize;
+                source.wrapping_offset(cell * code.cell as isize)
+            };
+            for first in (0..code.cell).step_by(T::COLUMNS) {
+                // SAFETY: the lines are this strip's and the results this tile's; of the source, only taps that are
+                // inside are read.
+                unsafe {
+                    let lines = packed.add(first * class.taps.len());
+                    let to = |column: usize| result.add((to_row + column * across.step) * code.cell + first);
+                    for column in (0..whole.start).chain(whole.end..class.count[1]) {
+                        let own = met(columns, (column * across.pace) as isize, across.sources);
+                        let mut block = [[T::splat(simd, T::default()); V]; 1];
+                        for tap in met_rows.clone() {
+                            let part = tap * taps + own.start..tap * taps + own.end;
+                            let lines = lines.add(part.start * T::COLUMNS);
+                            let row = [from(column).wrapping_add(first)];
+                            block = micro::lanes::<S, T, 1, V>(simd, block, row, &class.offsets[part], lines);
+                        }
+                        micro::store::<S, T, V>(&block[0], to(column), T::COLUMNS);
+                    }
+                    let part = met_rows.start * taps..met_rows.end * taps;
+                    let lines = lines.add(part.start * T::COLUMNS);
+                    let offsets = &class.offsets[part];
+                    for column in whole.clone().step_by(ROWS) {
+                        with_rows!((whole.end - column).min(ROWS), R => {
+                            let rows: [*const T; R] = std::array::from_fn(|r| from(column + r).wrapping_add(first));
+                            let none = [[T::splat(simd, T::default()); V]; R];
+                            let block = micro::lanes::<S, T, R, V>(simd, none, rows, offsets, lines);
+                            for (r, strip) in block.iter().enumerate() {
+                                micro::store::<S, T, V>(strip, to(column + r), T::COLUMNS);
+                            }
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of cells that ascend, moved by `by`, those that are among `count` cells.
+fn met(cells: &[isize], by: isize, count: usize) -> Range<usize> {
+    let first = cells.partition_point(|cell| cell + by < 0);
+    first..cells.partition_point(|cell| cell + by < count as isize).max(first)
+}
+
+/// The steps, of `steps`, at which cells that ascend, moved by `pace` a step, are all among `count` cells.
+fn inside(cells: &[isize], pace: usize, count: usize, steps: usize) -> Range<usize> {
+    let (Some(low), Some(high)) = (cells.first(), cells.last()) else { return 0..0 };
+    let first = usize::try_from(-low).unwrap_or(0).div_ceil(pace).min(steps);
+    let end = usize::try_from(count as isize - high).unwrap_or(0).div_ceil(pace).min(steps);
+    first..end.max(first)
 }
 
 impl<T: Float> Body for Depthwise<T> {

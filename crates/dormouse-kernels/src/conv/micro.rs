@@ -168,25 +168,26 @@ pub(super) unsafe fn outer<S: Simd, T: Float, const R: usize, const V: usize>(
     }
 }
 
-/// Lanes times lines: element (r, j) is the sum over k of `rows[r][offsets[k] + j] · lines[k][j]`.
+/// Lanes times lines, added: element (r, j) gains the sum over k of `rows[r][offsets[k] + j] · lines[k][j]`. A row itself may
+/// point anywhere.
 ///
 /// # Safety
 /// Each row can be read for [`Float::COLUMNS`] elements at every offset, and `lines` holds as many for each offset.
 #[inline(always)]
 pub(super) unsafe fn lanes<S: Simd, T: Float, const R: usize, const V: usize>(
     simd: S,
+    mut block: Block<S, T, R, V>,
     rows: [*const T; R],
     offsets: &[usize],
     mut lines: *const T,
 ) -> Block<S, T, R, V> {
-    let mut block = [[T::splat(simd, T::default()); V]; R];
     for &offset in offsets {
         // SAFETY: the caller's contract.
         unsafe {
             let line = load::<S, T, V>(lines);
             lines = lines.add(T::COLUMNS);
             for (block, row) in block.iter_mut().zip(rows) {
-                let x = load::<S, T, V>(row.add(offset));
+                let x = load::<S, T, V>(row.wrapping_add(offset));
                 for ((sum, x), column) in block.iter_mut().zip(x).zip(line) {
                     *sum = T::mul_add(simd, x, column, *sum);
                 }

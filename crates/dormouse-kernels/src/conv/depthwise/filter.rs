@@ -61,7 +61,7 @@ pub(super) fn kernel<T: Float>(extents: &Extents, cost: Cost) -> Kernel {
     let groups = if taps.is_empty() { 0 } else { parts.div_ceil(share) };
     let copied = down.extent(0, rows_per_band.min(down.results)).len * columns_read.len * cell;
     let filter_taps = extents.axes[0].taps * extents.axes[1].taps;
-    let gradients = rows_per_band * across.results * cell;
+    let gradients = if cell == extents.lanes() { 0 } else { rows_per_band * across.results * cell };
     let body = FilterGrad::<T> {
         images: extents.images,
         channels: extents.channels,
@@ -142,12 +142,16 @@ impl<T: Float> Tile<'_, T> {
             spread(copy, source, dims, rows, code.columns_read, [code.times, code.cell]);
             let len = counts[0] * across.results;
             let given = std::slice::from_raw_parts(self.args.inputs[1].cast::<T>().add(first), len * lanes);
-            let gradients = std::slice::from_raw_parts_mut(local.add(code.copied), len * code.cell);
-            for (to, from) in gradients.chunks_exact_mut(code.cell).zip(given.chunks_exact(lanes)) {
-                to[..lanes].copy_from_slice(from);
-                to[lanes..].fill(T::default());
+            if code.cell == lanes {
+                (copy.as_ptr(), given.as_ptr())
+            } else {
+                let gradients = std::slice::from_raw_parts_mut(local.add(code.copied), len * code.cell);
+                for (to, from) in gradients.chunks_exact_mut(code.cell).zip(given.chunks_exact(lanes)) {
+                    to[..lanes].copy_from_slice(from);
+                    to[lanes..].fill(T::default());
+                }
+                (copy.as_ptr(), gradients.as_ptr())
             }
-            (copy.as_ptr(), gradients.as_ptr())
         };
         let steps = [down.pace * code.columns_read.len * code.cell, across.pace * code.cell];
         for first in (0..code.cell).step_by(T::COLUMNS) {

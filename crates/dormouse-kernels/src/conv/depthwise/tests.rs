@@ -123,6 +123,20 @@ fn empty_extents() {
 }
 
 #[test]
+fn sources_read_in_place() {
+    // Lanes are whole strips of either dtype.
+    for padding in [Padding::Same, Padding::Valid, Padding::Explicit([[3, 1], [0, 4]])] {
+        for (strides, dilations) in [([1, 1], [1, 1]), ([2, 3], [1, 1]), ([1, 1], [2, 3]), ([3, 2], [2, 1])] {
+            for (size, taps) in [([6, 17], [3, 3]), ([4, 3], [2, 5]), ([9, 8], [1, 1]), ([2, 2], [4, 3])] {
+                let window = Window2d { strides, dilations, padding };
+                Case { window, ..Case::new(2, size, 16, taps, 1) }.check();
+                Case { window, ..Case::new(1, size, 48, taps, 1) }.check();
+            }
+        }
+    }
+}
+
+#[test]
 fn bands_and_groups() {
     Case::new(1, [70, 40], 32, [3, 3], 1).check();
     Case::new(40, [4, 4], 3, [3, 3], 2).check();
