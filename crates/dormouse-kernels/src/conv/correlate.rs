@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::Lattice;
 use super::micro::{self, Float, MOST_ROWS, Run, rows_of, with_rows, with_vectors};
-use super::padding::{Extent, pad};
+use super::padding::{Extent, pad_slices};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
 /// Elements of a filter that a tile of phase 0 packs, at least.
@@ -284,26 +284,20 @@ impl<T: Float> Tile<'_, T> {
         let rows = down.extent(self.groups.start, self.groups.end);
         let columns = self.code.columns_read;
         let cells = if self.code.padded {
-            let dims = [down.sources, across.sources, sum.source_cell()];
-            let len = rows.len * columns.len * sum.source_cell();
+            let dims = [deep.sources, down.sources, across.sources, sum.source_cell()];
+            let pitch = self.code.slice * sum.source_cell();
             // SAFETY: `local` holds the widest band of padded rows of all slices read, and no other tile uses it meanwhile.
             unsafe {
                 let padded = self.args.local.cast::<T>();
-                for (i, depth) in (slices.first..).take(slices.len).enumerate() {
-                    let copy = std::slice::from_raw_parts_mut(padded.add(i * self.code.slice * sum.source_cell()), len);
-                    match usize::try_from(depth).ok().filter(|depth| *depth < deep.sources) {
-                        None => copy.fill(T::default()),
-                        Some(depth) => {
-                            pad(
-                                copy,
-                                std::slice::from_raw_parts(source.add(depth * plane), plane),
-                                dims,
-                                rows,
-                                columns,
-                            );
-                        }
-                    }
-                }
+                let len = slices.len.saturating_sub(1) * pitch
+                    + slices.len.min(1) * rows.len * columns.len * sum.source_cell();
+                pad_slices(
+                    std::slice::from_raw_parts_mut(padded, len),
+                    std::slice::from_raw_parts(source, deep.sources * plane),
+                    dims,
+                    [slices, rows, columns],
+                    pitch,
+                );
                 padded.cast_const()
             }
         } else {

@@ -12,7 +12,7 @@ use pulp::{Simd, WithSimd};
 use super::geometry::Axis;
 use super::lattice::Lattice;
 use super::micro::{self, Float, rows_of, with_rows, with_vectors};
-use super::padding::{Extent, pad};
+use super::padding::{Extent, pad_slices};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
 /// Groups of bands, at most: one a tile of phase 0.
@@ -232,27 +232,20 @@ impl<T: Float> Tile<'_, T> {
         // SAFETY: the image is one of the source's.
         let source = unsafe { self.args.inputs[0].cast::<T>().add(image * deep.sources * plane) };
         let cells = if code.padded {
-            let dims = [down.sources, across.sources, cell];
-            let len = rows.len * columns.len * cell;
+            let dims = [deep.sources, down.sources, across.sources, cell];
+            let pitch = code.slice * cell;
             // SAFETY: `local` starts with room for the widest band of all slices read, and no other tile uses it
             // meanwhile.
             unsafe {
                 let padded = self.args.local.cast::<T>();
-                for (i, depth) in (slices.first..).take(slices.len).enumerate() {
-                    let copy = std::slice::from_raw_parts_mut(padded.add(i * code.slice * cell), len);
-                    match usize::try_from(depth).ok().filter(|depth| *depth < deep.sources) {
-                        None => copy.fill(T::default()),
-                        Some(depth) => {
-                            pad(
-                                copy,
-                                std::slice::from_raw_parts(source.add(depth * plane), plane),
-                                dims,
-                                rows,
-                                columns,
-                            );
-                        }
-                    }
-                }
+                let len = slices.len.saturating_sub(1) * pitch + slices.len.min(1) * rows.len * columns.len * cell;
+                pad_slices(
+                    std::slice::from_raw_parts_mut(padded, len),
+                    std::slice::from_raw_parts(source, deep.sources * plane),
+                    dims,
+                    [slices, rows, columns],
+                    pitch,
+                );
                 padded.cast_const()
             }
         } else {

@@ -52,6 +52,26 @@ pub(super) fn pad<T: Element>(padded: &mut [T], image: &[T], dims: [usize; 3], r
     }
 }
 
+/// As [`pad`], of `slices` of a volume `[depth, height, width, channels]`, which begin `pitch` elements apart in `padded`.
+pub(super) fn pad_slices<T: Element>(
+    padded: &mut [T],
+    volume: &[T],
+    dims: [usize; 4],
+    [slices, rows, cols]: [Extent; 3],
+    pitch: usize,
+) {
+    let [depth, height, width, channels] = dims;
+    let plane = height * width * channels;
+    let len = rows.len * cols.len * channels;
+    for (i, slice) in (slices.first..).take(slices.len).enumerate() {
+        let copy = &mut padded[i * pitch..][..len];
+        match usize::try_from(slice).ok().filter(|slice| *slice < depth) {
+            None => copy.fill(T::default()),
+            Some(slice) => pad(copy, &volume[slice * plane..][..plane], [height, width, channels], rows, cols),
+        }
+    }
+}
+
 /// As [`pad`], with each channel `times` times in a row and zeros from there to `cell` elements a cell.
 ///
 /// `spread` holds `rows.len · cols.len · cell` elements, all of which are written; `cell` is at least `channels · times`.
