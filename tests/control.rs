@@ -229,6 +229,21 @@ fn extents_may_be_computed() {
 }
 
 #[test]
+fn shapes_that_are_found_out_late_are_checked() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F64, shape![..]).named("x");
+    let extents = graph.placeholder(DType::I32, shape![..]);
+    let ([distinct, _], reshaped) = (x.unique(), x.reshape_to(extents));
+    let session = Session::new(&graph).unwrap();
+    let told = session.run(distinct, feeds![x => [[1.0, 2.0]]]).unwrap_err().to_string();
+    assert!(told.contains("unique: takes a vector, not [1, 2]") && told.contains("tests/control.rs:"), "{told}");
+    let told = session.run(reshaped, feeds![x => [1.0, 2.0], extents => [[2, 1]]]).unwrap_err().to_string();
+    assert!(told.contains("reshape_to: extents are a vector, not [1, 2]"), "{told}");
+    let text = session.explain(distinct, feeds![x => [1.0, 2.0]]).unwrap();
+    assert!(text.contains("this is a stage"), "{text}");
+}
+
+#[test]
 fn ranges_may_be_computed() {
     let graph = Graph::new();
     let n = graph.placeholder(DType::I32, shape![]);

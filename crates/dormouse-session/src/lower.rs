@@ -1,7 +1,9 @@
 //! Lowering: from a graph and a request to a program. Prunes to what the request needs, gives every read its version
 //! of the variable, and makes shapes concrete.
 
-use dormouse_graph::{Custom, Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, drawn, infer};
+use dormouse_graph::{
+    Custom, Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, drawn, infer, infer_dynamic,
+};
 use dormouse_kernels::Spec;
 use dormouse_value::{BinaryOp, Dims, DynamicOp, Op, ScatterOp, Shape, Value, element_count};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -239,6 +241,9 @@ impl<'a> Lowering<'a> {
 
     /// An operation whose shape depends on numbers: of fixed shape, if these are known.
     fn dynamic(&mut self, id: NodeId, node: &Node, op: &DynamicOp) -> Result<bool> {
+        // What the shapes known by now rule out; the numbers are looked at below.
+        let facts: SmallVec<[Fact; 3]> = node.operands.iter().map(|o| self.fact(self.values[o])).collect();
+        infer_dynamic(op, &facts).map_err(|message| self.failed(id, message))?;
         if is_between(op) {
             self.needs.results(id, &node.operands);
             return Ok(false);

@@ -245,12 +245,14 @@ impl Inner {
         let mut drawn: Vec<(Arc<Plan>, usize, u64)> = Vec::new();
         let outcome = loop {
             let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
-            let arena = self.arena(plan.arena)?;
-            let outcome = execute_within(around, &mut visit, &plan, &pointers, &arena);
-            if outcome.is_ok() {
-                drawn.extend((0..plan.draws.len()).map(|i| (Arc::clone(&plan), i, first_drawn(&plan, i, &arena))));
-            }
-            self.keep(arena);
+            let outcome = self.arena(plan.arena).and_then(|arena| {
+                let outcome = execute_within(around, &mut visit, &plan, &pointers, &arena);
+                if outcome.is_ok() {
+                    drawn.extend((0..plan.draws.len()).map(|i| (Arc::clone(&plan), i, first_drawn(&plan, i, &arena))));
+                }
+                self.keep(arena);
+                outcome
+            });
             let (Some(next), Ok(results)) = (&plan.next, &outcome) else { break outcome };
             let advanced = next.advance(&self.graph, self.address(), &progress, results.to_vec()).and_then(
                 |(ahead, more, outcome)| {
@@ -326,6 +328,9 @@ impl Inner {
             last = now;
         });
         let plan = self.compile(request, lowered)?;
+        if plan.next.is_some() {
+            text.push_str("this is a stage: the rest is planned by the numbers that it returns\n");
+        }
         Ok(text + "plan: " + &explain::plan(&self.graph, &plan))
     }
 
