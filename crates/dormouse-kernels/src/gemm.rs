@@ -15,9 +15,9 @@ pub(crate) mod tiling;
 use pulp::{Arch, Simd, WithSimd};
 use smallvec::SmallVec;
 
-use self::micro::{Float, Operands, Target, micro_tile, micro_tile_of_two, takes_two_panels};
-use self::pack::{Lines, pack_columns, pack_rows};
-use self::tiling::{Tiling, products_a_tile};
+use self::micro::{Counts, Float, LONG, MOST_PANELS, MOST_STRIPS, Operands, Target, micro_tile, takes_two};
+use self::pack::{Lines, pack_columns, pack_rows, pack_strips};
+use self::tiling::{FEW_ROWS, Tiling, products_a_tile};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
 /// Elements that a tile of the packing phase packs at most, unless a single panel has more.
@@ -119,16 +119,14 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
     let Product { rows, columns, depth, .. } = product;
     let products = product.products();
     let tiling = Tiling::new(rows, columns, depth, T::COLUMNS, products);
-    let strips_read = tiling.column_tiles.longest();
-    // A panel of A is read once for each strip, a strip of B once for each panel: packing pays from a few times on.
-    let a = if strips_read < 4 || rows < 2 {
+    let a = if a_in_place(&product, &tiling, size_of::<T>()) {
         Source::Direct
     } else if tiling.column_tiles.count == 1 {
         Source::Local
     } else {
         Source::Shared
     };
-    let b = if product.b.line == 1 && tiling.panels.count == 1 {
+    let b = if b_in_place(&product, &tiling, size_of::<T>()) {
         Source::Direct
     } else if tiling.row_tiles.count == 1 {
         Source::Local
@@ -144,7 +142,7 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
     let block = tiling.blocks.longest();
     let row_elements = tiling.row_tiles.longest() * tiling.panels.longest();
     let local_b = if a == Source::Local { (row_elements * block).next_multiple_of(T::COLUMNS) } else { 0 };
-    let local = local_b + block * T::COLUMNS;
+    let local = local_b + MOST_STRIPS * block * T::COLUMNS;
 
     let panels_a_tile = (PACKED_A_TILE / (tiling.panels.longest() * depth).max(1)).clamp(1, tiling.panels.count);
     let strips_a_tile = (PACKED_A_TILE / (T::COLUMNS * depth).max(1)).clamp(1, tiling.strips.max(1));
@@ -182,6 +180,27 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
     kernel.shared = shared * size_of::<T>();
     kernel.local = local * size_of::<T>();
     kernel
+}
+
+/// Bytes between two rows up to which the caches take them as they lie.
+const NEAR: usize = 1024;
+
+/// Whether the micro-kernel reads A where it lies. A panel is read once for each strip, so that packing pays from a few times
+/// on; but rows that lie near each other, or that are few and do not fall on one set of the cache, are as good as packed.
+fn a_in_place(product: &Product, tiling: &Tiling, size: usize) -> bool {
+    let Operand { line, step, .. } = product.a;
+    let bytes = line * size;
+    let few = product.rows <= FEW_ROWS && !bytes.is_multiple_of(NEAR);
+    tiling.column_tiles.longest() < 4 || product.rows < 2 || step == 1 && (bytes <= NEAR || few)
+}
+
+/// Times that the micro-kernel reads a strip up to which it is not packed.
+const FEW_READS: usize = 3;
+
+/// Whether the micro-kernel reads B where it lies: rows in one piece, near to each other, or read a few times.
+fn b_in_place(product: &Product, tiling: &Tiling, size: usize) -> bool {
+    let Operand { line, step, .. } = product.b;
+    line == 1 && (step * size <= NEAR || tiling.panels.count <= FEW_READS * MOST_PANELS)
 }
 
 impl<T: Float> Gemm<T> {
@@ -256,12 +275,19 @@ impl<T: Float> Gemm<T> {
             let packed = shared.wrapping_add(self.shared_b + matrix * strips * T::COLUMNS * depth);
             for block in 0..blocks.count {
                 let (from, to) = (blocks.start(block), blocks.start(block + 1));
-                for strip in first..(first + self.strips_a_tile).min(strips) {
+                let end = (first + self.strips_a_tile).min(strips);
+                let packed = |strip: usize| packed.wrapping_add((from * strips + strip * (to - from)) * T::COLUMNS);
+                // Where rows of B lie in one piece, they are read as such.
+                let together = if self.product.b.line == 1 { end.min(columns / T::COLUMNS).max(first) } else { first };
+                let (lines, _) = self.strip(b, first, from, to - from);
+                // SAFETY: the lines are whole strips of B from `from` to `to`; their place in the shared scratch belongs to
+                // these strips and this block alone.
+                unsafe { pack_strips(&lines, together - first, packed(first)) };
+                for strip in together..end {
                     let (lines, count) = self.strip(b, strip, from, to - from);
-                    let packed = packed.wrapping_add((from * strips + strip * (to - from)) * T::COLUMNS);
                     // SAFETY: the lines are `count` columns of B from `from` to `to`; their place in the shared
                     // scratch belongs to this strip and block alone.
-                    unsafe { pack_columns(&lines, count, packed) };
+                    unsafe { pack_columns(&lines, count, packed(strip)) };
                 }
             }
         }
@@ -334,51 +360,65 @@ impl<T: Float> Gemm<T> {
                 }
                 Source::Shared => shared.cast_const().wrapping_add(a_matrix * rows * depth + from * rows),
             };
-            for strip in tile.strips.clone() {
-                let (lines, count) = self.strip(b, strip, from, steps);
-                let (b, b_step) = match self.b {
-                    Source::Direct if count == T::COLUMNS => (lines.first, lines.step),
-                    Source::Direct | Source::Local => {
-                        let packed = local.wrapping_add(self.local_b);
-                        // SAFETY: the lines are `count` columns of B; the local scratch holds a strip of a block.
-                        unsafe { pack_columns(&lines, count, packed) };
-                        (packed.cast_const(), T::COLUMNS)
-                    }
-                    Source::Shared => {
-                        let before = (b_matrix * strips * depth + from * strips + strip * steps) * T::COLUMNS;
-                        (shared.cast_const().wrapping_add(self.shared_b + before), T::COLUMNS)
-                    }
-                };
+            let mut strip = tile.strips.start;
+            while strip < tile.strips.end {
+                // Two strips at once, where registers are enough and sums are long: the bits do not depend on it.
+                let together =
+                    if takes_two::<S, T>() && steps >= LONG { MOST_STRIPS.min(tile.strips.end - strip) } else { 1 };
+                let mut begins = [std::ptr::null(); MOST_STRIPS];
+                let (mut b_step, mut count) = (T::COLUMNS, 0);
+                // The last strip may be cut short, and is packed then.
+                let whole = (strip + together) * T::COLUMNS <= self.product.columns;
+                if whole && self.b == Source::Local && self.product.b.line == 1 {
+                    let (lines, _) = self.strip(b, strip, from, steps);
+                    // SAFETY: the lines are whole strips of B; the local scratch holds so many of a block.
+                    unsafe { pack_strips(&lines, together, local.wrapping_add(self.local_b)) };
+                }
+                for (n, first) in begins.iter_mut().enumerate().take(together) {
+                    let (lines, columns) = self.strip(b, strip + n, from, steps);
+                    let packed = local.wrapping_add(self.local_b + n * steps * T::COLUMNS);
+                    count += columns;
+                    *first = match self.b {
+                        Source::Direct if whole => {
+                            b_step = lines.step;
+                            lines.first
+                        }
+                        Source::Local if whole && lines.line == 1 => packed.cast_const(),
+                        Source::Direct | Source::Local => {
+                            // SAFETY: the lines are `columns` columns of B; the local scratch holds the strips of a block.
+                            unsafe { pack_columns(&lines, columns, packed) };
+                            packed.cast_const()
+                        }
+                        Source::Shared => {
+                            let before = (b_matrix * strips * depth + from * strips + (strip + n) * steps) * T::COLUMNS;
+                            shared.cast_const().wrapping_add(self.shared_b + before)
+                        }
+                    };
+                }
                 let mut panel = tile.panels.start;
                 while panel < tile.panels.end {
                     let (start, end) = (panels.start(panel), panels.start(panel + 1));
                     let own = end - start;
-                    // Two packed panels at once, where registers are enough: the bits do not depend on it.
-                    let both = takes_two_panels::<S, T>()
-                        && self.a != Source::Direct
-                        && own > 1
-                        && panel + 1 < tile.panels.end
-                        && panels.start(panel + 2) - end == own;
-                    panel += if both { 2 } else { 1 };
-                    let (first, line, a_step) = match self.a {
+                    // Two panels at once, where registers are enough: the bits do not depend on it.
+                    let both =
+                        takes_two::<S, T>() && panel + 1 < tile.panels.end && panels.start(panel + 2) - end == own;
+                    panel += if both { MOST_PANELS } else { 1 };
+                    let (first, a_line, a_step, apart) = match self.a {
                         Source::Direct => {
                             let lines = self.panel(a, start, from, steps);
-                            (lines.first, lines.line, lines.step)
+                            (lines.first, lines.line, lines.step, own * lines.line)
                         }
-                        Source::Local | Source::Shared => {
-                            (packed_a.wrapping_add(start * steps), if both { own * steps } else { 1 }, own)
-                        }
+                        Source::Local | Source::Shared => (packed_a.wrapping_add(start * steps), 1, own, own * steps),
                     };
                     let operands = Operands {
-                        rows: std::array::from_fn(|r| first.wrapping_add(r * line)),
+                        panels: [first, first.wrapping_add(apart)],
+                        a_line,
                         a_step,
-                        a_run: 0,
-                        b,
+                        strips: begins,
                         b_step,
-                        b_run: 0,
                         steps,
-                        runs: 1,
                     };
+                    let counts = Counts { panels: if both { MOST_PANELS } else { 1 }, rows: own, strips: together };
                     let target = Target {
                         c: c.wrapping_add(start * columns + strip * T::COLUMNS),
                         row: columns,
@@ -388,14 +428,9 @@ impl<T: Float> Gemm<T> {
                     // SAFETY: the panels' rows of A and a whole strip of B are readable for every step of the block:
                     // where they lie, or packed. The rectangle of C is this call's, and the blocks before have
                     // written it where they are added to.
-                    unsafe {
-                        if both {
-                            micro_tile_of_two(simd, own, &operands, &target);
-                        } else {
-                            micro_tile(simd, own, &operands, &target);
-                        }
-                    }
+                    unsafe { micro_tile(simd, counts, &operands, &target) };
                 }
+                strip += together;
             }
         }
     }

@@ -1,10 +1,13 @@
 //! Packing: panels of A and strips of B copied to where the micro-kernel reads them one step after the other. It is
 //! a file of its own because it is the one place where elements are moved, transposed and padded.
 
-use super::micro::{Float, ROWS};
+use super::micro::{AHEAD, Float, ROWS, fetch};
 
 /// Steps that a transposing copy takes at a time: a row of them is one cache line or two.
 const STEPS: usize = 16;
+
+/// Strips that are packed together: a first-level cache holds the places that are written, and what is fetched ahead.
+const TOGETHER: usize = 4;
 
 /// Lines to be packed side by side: rows of A, or columns of B.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,28 @@ pub(crate) unsafe fn pack_columns<T: Float>(lines: &Lines<T>, count: usize, pack
             pack::<T, 16>(lines, packed);
         } else {
             pack::<T, 8>(lines, packed);
+        }
+    }
+}
+
+/// Packs so many whole strips of B whose columns are neighbours, one `[steps][T::COLUMNS]` after the other.
+///
+/// # Safety
+/// All elements of `strips · T::COLUMNS` lines, which are neighbours, are readable; `packed` has room for as many, which
+/// nobody else touches.
+#[inline(always)]
+pub(crate) unsafe fn pack_strips<T: Float>(lines: &Lines<T>, strips: usize, packed: *mut T) {
+    for (first, step) in (0..strips).step_by(TOGETHER).flat_map(|first| (0..lines.steps).map(move |step| (first, step)))
+    {
+        let row = lines.first.wrapping_add(step * lines.step);
+        let ahead = lines.first.wrapping_add((step + AHEAD).min(lines.steps - 1) * lines.step);
+        for strip in first..strips.min(first + TOGETHER) {
+            fetch::<T, 1>(ahead.wrapping_add(strip * T::COLUMNS));
+            // SAFETY: a strip's columns are neighbours in a row; step `step` of `steps` of a strip has its COLUMNS places.
+            unsafe {
+                let place = packed.add((strip * lines.steps + step) * T::COLUMNS);
+                row.add(strip * T::COLUMNS).copy_to_nonoverlapping(place, T::COLUMNS);
+            }
         }
     }
 }

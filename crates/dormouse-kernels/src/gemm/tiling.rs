@@ -1,47 +1,55 @@
 //! How a product is cut: into tiles for the workers and, within a tile, into blocks of the depth. It is a file of its
 //! own because everything here follows from the shape alone, which is what keeps the bits the same on every machine.
 
-use super::micro::ROWS;
+use super::micro::{MOST_PANELS, MOST_STRIPS, ROWS};
 
-/// Multiply-adds below which a tile is not worth handing to another worker, about 10 µs.
+/// Multiply-adds of a tile at least, about 5 µs: below, it is not worth handing to another worker.
 const SMALLEST: usize = 1 << 19;
-/// Multiply-adds of a tile where the product is big, about 100 µs.
-const USUAL: usize = 1 << 22;
-/// Tiles that a product should have before they grow beyond [`SMALLEST`].
+/// Tiles of that size at most; a product that is bigger has bigger tiles.
 const ENOUGH: usize = 16;
+/// Multiply-adds of a tile where a product has more than [`ENOUGH`] of them, about 150 µs.
+const USUAL: usize = 1 << 24;
+/// Tiles of that size at most. The bigger a tile, the fewer times an operand is read from a far cache.
+const MANY: usize = 64;
+/// Multiply-adds of a tile where a product has more than [`MANY`] of the usual ones, about 700 µs.
+const BIGGEST: usize = 1 << 26;
 /// Tiles at most: enough for any machine, and few enough to hand out one by one.
 const MOST: usize = 512;
 /// Steps of the depth at most that are summed in registers before they are added to the result: a strip of them is
 /// 20 KiB, which leaves room for a panel of A in a first-level cache of 32 KiB.
 const DEEPEST: usize = 320;
+/// Rows up to which only columns are cut, unless there are too few of them.
+pub(crate) const FEW_ROWS: usize = 192;
 /// How much longer a tile's depth may be than its sides. Cutting the depth costs a pass over the result for each part.
 const DEPTH_WEIGHT: usize = 16;
 
-/// Items laid out in parts that differ by one item at most, the longer ones first.
+/// Items laid out in parts of whole units that differ by one unit at most, the longer ones first; the last unit may be short.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Parts {
     /// The number of parts.
     pub count: usize,
+    items: usize,
+    unit: usize,
     shortest: usize,
     longer: usize,
 }
 
 impl Parts {
-    /// `items` in `count` parts, in at least one.
-    pub(crate) fn new(items: usize, count: usize) -> Self {
-        let count = count.max(1);
-        Parts { count, shortest: items / count, longer: items % count }
+    /// `items` in units of `unit`, these in `count` parts, in at least one.
+    pub(crate) fn new(items: usize, unit: usize, count: usize) -> Self {
+        let (units, count) = (items.div_ceil(unit), count.max(1));
+        Parts { count, items, unit, shortest: units / count, longer: units % count }
     }
 
     /// `items` in parts of `most` at most.
     pub(crate) fn of_at_most(items: usize, most: usize) -> Self {
-        Parts::new(items, items.div_ceil(most))
+        Parts::new(items, 1, items.div_ceil(most))
     }
 
     /// The first item of a part; the number of items for the part after the last.
     #[inline(always)]
     pub(crate) fn start(self, part: usize) -> usize {
-        part * self.shortest + part.min(self.longer)
+        ((part * self.shortest + part.min(self.longer)) * self.unit).min(self.items)
     }
 
     /// The items of a part.
@@ -51,7 +59,7 @@ impl Parts {
 
     /// The items of the longest part.
     pub(crate) fn longest(self) -> usize {
-        self.shortest + usize::from(self.longer > 0)
+        ((self.shortest + usize::from(self.longer > 0)) * self.unit).min(self.items)
     }
 }
 
@@ -80,13 +88,16 @@ impl Tiling {
         let blocks = Parts::of_at_most(depth, DEEPEST);
         let work = rows.saturating_mul(columns).saturating_mul(depth);
         let all = work.saturating_mul(batches);
-        let wanted = (all / USUAL).max(ENOUGH).min(all / SMALLEST).min(MOST).div_ceil(batches.max(1));
+        let wanted = tiles_of(all).min(MOST).div_ceil(batches.max(1));
         let (mut row_tiles, mut column_tiles, mut depth_tiles) = (1, 1, 1);
+        let (pairs, strip_pairs) = (panels.count.div_ceil(MOST_PANELS), strips.div_ceil(MOST_STRIPS));
+        // Few rows stay together as long as columns can be cut: all of them use a strip that is packed.
+        let row_weight = if rows <= FEW_ROWS { FEW_ROWS } else { 1 };
         // Always the longest side is cut once more, so that tiles come out near to square: that reads least.
         while row_tiles * column_tiles * depth_tiles < wanted {
-            let side = |length: usize, parts: usize, most: usize| if parts < most { length / parts } else { 0 };
-            let row = side(rows, row_tiles, panels.count);
-            let column = side(columns, column_tiles, strips);
+            let side = |length: usize, parts: usize, most: usize| if parts < most { length.div_ceil(parts) } else { 0 };
+            let row = side(rows.div_ceil(row_weight), row_tiles, pairs);
+            let column = side(columns, column_tiles, strip_pairs);
             let along = side(depth / DEPTH_WEIGHT, depth_tiles, blocks.count);
             if row.max(column).max(along) == 0 {
                 break;
@@ -102,9 +113,9 @@ impl Tiling {
             panels,
             strips,
             blocks,
-            row_tiles: Parts::new(panels.count, row_tiles),
-            column_tiles: Parts::new(strips, column_tiles),
-            depth_tiles: Parts::new(blocks.count, depth_tiles),
+            row_tiles: Parts::new(panels.count, MOST_PANELS, row_tiles),
+            column_tiles: Parts::new(strips, MOST_STRIPS, column_tiles),
+            depth_tiles: Parts::new(blocks.count, 1, depth_tiles),
         }
     }
 
@@ -114,9 +125,14 @@ impl Tiling {
     }
 }
 
+/// Tiles that so many multiply-adds are cut into.
+fn tiles_of(work: usize) -> usize {
+    (work / SMALLEST).min(ENOUGH).max((work / USUAL).min(MANY)).max(work / BIGGEST)
+}
+
 /// How many small products of a batch one tile takes; 1 of an empty batch.
 pub(crate) fn products_a_tile(work: usize, batches: usize) -> usize {
     let all = work.saturating_mul(batches);
-    let wanted = (all / USUAL).max(ENOUGH).min(all / SMALLEST).clamp(1, batches.max(1));
+    let wanted = tiles_of(all).clamp(1, batches.max(1));
     batches.div_ceil(wanted).max(1)
 }
