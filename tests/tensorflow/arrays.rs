@@ -8,7 +8,6 @@ use crate::case::{Attributes, Case};
 pub(crate) const EXTENTS_ASKED: &[&str] = &[
     "unstack",
     "split_sizes",
-    "roll",
     "diag",
     "diag_part",
     "matrix_diag_part",

@@ -1,12 +1,13 @@
 //! What operations give, held to what TensorFlow 2.21 gives: the cases of `tests/fixtures/tensorflow.txt`, which
 //! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt`, `nn.txt`, `images.txt` and
-//! `draws.txt`, of scripts of the same names. No TensorFlow is needed here.
+//! `draws.txt`, of scripts of the same names; and whole graphs, in `graphs`. No TensorFlow is needed here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod arrays;
 mod case;
 mod functions;
+mod graphs;
 mod images;
 mod methods;
 mod nn;

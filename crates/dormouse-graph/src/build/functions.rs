@@ -155,21 +155,16 @@ pub trait Functions: Symbol {
         composed(x, "CRelu", |own| own(Op::Unary(UnaryOp::Relu), &[x.graph().concat(&[x, -x], -1)]))
     }
 
-    /// c₀xⁿ⁻¹ + c₁xⁿ⁻² + … + cₙ₋₁, by Horner's rule; the coefficients broadcast. None give 0.
+    /// c₀xⁿ⁻¹ + c₁xⁿ⁻² + … + cₙ₋₁, by Horner's rule; the coefficients broadcast. A lone one is the result as it is, none
+    /// give 0.
     #[track_caller]
     fn polyval(self, coefficients: &[Tensor]) -> Tensor {
         let x = self.tensor();
         let Some((first, rest)) = coefficients.split_first() else { return x.zeros_like() };
+        let Some((last, between)) = rest.split_last() else { return *first };
         composed(x, "polyval", |own| {
-            // A lone coefficient is broadcast too.
-            let start = *first + x.zeros_like();
-            let (last, before) = match rest.split_last() {
-                Some((last, before)) => (*last, before),
-                None => (x.zeros_like(), rest),
-            };
-            let sum = before.iter().fold(start, |sum, c| sum * x + *c);
-            let scaled = if rest.is_empty() { sum } else { sum * x };
-            own(Op::Binary(BinaryOp::Add), &[scaled, last])
+            let sum = between.iter().fold(*first, |sum, c| sum * x + *c);
+            own(Op::Binary(BinaryOp::Add), &[sum * x, *last])
         })
     }
 

@@ -4,12 +4,13 @@
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 use std::panic::Location;
 
-use dormouse_value::{Dim, Op, Part};
+use dormouse_value::{DType, Dim, Op, Part};
 pub use ndarray::NewAxis;
 use ndarray::{Dimension, SliceInfo, SliceInfoElem};
 use smallvec::SmallVec;
 
 use super::array::{Array, Extents};
+use super::elementwise::Elementwise;
 use crate::graph::{Graph, Naming};
 use crate::node::Output;
 use crate::tensor::{Symbol, Tensor};
@@ -196,17 +197,17 @@ pub trait Slicing: Symbol {
     }
 
     /// The elements shifted along axes, one shift an axis: what is pushed out at one end comes in at the other. An axis may
-    /// be named again, and is shifted on. The axes' extents must be known.
+    /// be named again, and is shifted on. How many axes there are must be known.
     #[track_caller]
     fn roll(self, shifts: &[i64], axes: &[i32]) -> Tensor {
         let (at, x) = (Location::caller(), self.tensor());
         if shifts.len() != axes.len() {
             return x.poisoned_or(format!("roll: shifts {shifts:?} need one axis each, the axes are {axes:?}"));
         }
-        let mut extents = SmallVec::<[i64; 4]>::new();
+        let mut extents = SmallVec::<[Option<usize>; 4]>::new();
         for axis in axes {
-            match extent_along("roll", x, *axis) {
-                Ok(extent) => extents.push(extent as i64),
+            match dim_along("roll", x, *axis) {
+                Ok(dim) => extents.push(dim.known()),
                 Err(message) => return x.poisoned_or(message),
             }
         }
@@ -215,11 +216,19 @@ pub trait Slicing: Symbol {
         graph.composite(at, "roll", |own| {
             let mut rolled = x;
             for (i, ((shift, axis), extent)) in shifts.iter().zip(axes).zip(&extents).enumerate() {
-                let begin = (-shift.rem_euclid((*extent).max(1))).rem_euclid((*extent).max(1));
-                let tail = apply(rolled, along(*axis, range(Some(begin), None)));
-                let head = apply(rolled, along(*axis, range(None, Some(begin))));
-                let naming = if i == last { own } else { Naming::Scoped("concat") };
-                let node = graph.push_op(at, naming, Op::Concat { axis: *axis }, &[tail, head]);
+                let naming = |name| if i == last { own } else { Naming::Scoped(name) };
+                let node = if let Some(extent) = extent {
+                    let extent = (*extent as i64).max(1);
+                    let begin = (-shift.rem_euclid(extent)).rem_euclid(extent);
+                    let tail = apply(rolled, along(*axis, range(Some(begin), None)));
+                    let head = apply(rolled, along(*axis, range(None, Some(begin))));
+                    graph.push_op(at, naming("concat"), Op::Concat { axis: *axis }, &[tail, head])
+                } else {
+                    let extent = rolled.shape_of().cast(DType::I64).at(*axis);
+                    let places = graph.range_of(extent.zeros_like(), extent, extent.ones_like());
+                    let from = (places - *shift).floor_mod(extent);
+                    graph.push_op(at, naming("gather"), Op::Gather { axis: *axis }, &[rolled, from])
+                };
                 rolled = Tensor::new(graph.handle(), Output { node, port: 0 });
             }
             if axes.is_empty() {
@@ -331,16 +340,19 @@ fn along(axis: i32, part: Part) -> Op {
 
 /// The extent of an axis, where it is known.
 fn extent_along(what: &str, x: Tensor, axis: i32) -> Result<usize, String> {
+    let unknown = || format!("{what}: the extent of axis {axis} is not known, the shape is {}", x.shape());
+    dim_along(what, x, axis)?.known().ok_or_else(unknown)
+}
+
+/// The extent along an axis, known or not, of a tensor whose axes are known.
+fn dim_along(what: &str, x: Tensor, axis: i32) -> Result<Dim, String> {
     let shape = x.shape();
     let Some(dims) = shape.dims() else {
         return Err(format!("{what}: the extent of axis {axis} is not known, the shape is {shape}"));
     };
     let place = usize::try_from(i64::from(axis) + if axis < 0 { dims.len() as i64 } else { 0 }).ok();
-    match place.and_then(|place| dims.get(place)).map(|dim| dim.known()) {
-        None => Err(format!("{what}: axis {axis} is outside a shape of {} axes", dims.len())),
-        Some(None) => Err(format!("{what}: the extent of axis {axis} is not known, the shape is {shape}")),
-        Some(Some(extent)) => Ok(extent),
-    }
+    let dim = place.and_then(|place| dims.get(place));
+    dim.copied().ok_or_else(|| format!("{what}: axis {axis} is outside a shape of {} axes", dims.len()))
 }
 
 /// An axis cut into equal parts, or into its elements.

@@ -20,7 +20,13 @@ pub(super) fn cse(program: &mut Program) {
             map[i] = *constants.entry((&value.spec, bytes)).or_insert(ValueId(i as u32));
         }
     }
-    // Aliases of one value with one shape are one; they are made before whatever reads them.
+    // Aliases of one value with one shape are one, whichever is read first: of the value itself, not of each other, or one
+    // that an alias of the other shape leads to could take the place of the one that this is of.
+    for i in 0..program.values.len() {
+        if let Origin::Alias(of) = program.values[i].origin {
+            program.values[i].origin = Origin::Alias(program.root(of));
+        }
+    }
     let mut aliases = FxHashMap::default();
     let mut seen = FxHashMap::<(Op, SmallVec<[ValueId; 3]>), SmallVec<[ValueId; 1]>>::default();
     let mut resolve_alias = |program: &Program, map: &mut Vec<ValueId>, v: ValueId| -> ValueId {

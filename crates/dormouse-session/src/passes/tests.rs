@@ -110,3 +110,15 @@ fn a_reduction_to_one_element_ends_its_loop() {
         ["loop of 2", "Reduce", "Reduce", "Reduce"]
     );
 }
+
+#[test]
+fn shapes_back_and_forth_are_aliases_of_the_value_itself() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![4]);
+    let first = x.reshape([2, 2]);
+    let back = first.reshape([4]).reshape([2, 2]);
+    // The younger of two aliases of one shape is read first.
+    let y = back.tanh() + first.matmul(first);
+    let program = program(&graph, &[y], &[(x, &[4])], Optimize::Exact);
+    assert_eq!(shape_of(&program), ["MatMul", "loop of 2"]);
+}
