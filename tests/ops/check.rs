@@ -76,7 +76,7 @@ fn weight(position: usize, salt: usize) -> f64 {
     ((position * 5 + salt + 1) % 7) as f64 / 7.0 + 0.5
 }
 
-fn value_of(numbers: &Numbers, dtype: DType) -> Value {
+pub(crate) fn value_of(numbers: &Numbers, dtype: DType) -> Value {
     match dtype {
         DType::F64 => numbers.into(),
         DType::F32 => numbers.mapv(|x| x as f32).into(),
@@ -87,7 +87,7 @@ fn value_of(numbers: &Numbers, dtype: DType) -> Value {
     }
 }
 
-fn numbers_of(value: &Value) -> Numbers {
+pub(crate) fn numbers_of(value: &Value) -> Numbers {
     match value {
         Value::F64(a) => a.mapv(|x| x),
         Value::F32(a) => a.mapv(f64::from),
@@ -190,7 +190,7 @@ pub(crate) fn inference(row: &Row, dtype: DType) -> Result<(), String> {
     Ok(())
 }
 
-fn same_bits(a: &[Value], b: &[Value]) -> bool {
+pub(crate) fn same_bits(a: &[Value], b: &[Value]) -> bool {
     let bytes = |v: &Value| v.to_standard_layout().as_bytes().map(<[u8]>::to_vec);
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.shape() == b.shape() && bytes(a) == bytes(b))
 }

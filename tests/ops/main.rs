@@ -1,12 +1,14 @@
 //! Every operation against its definition: one table of rows in `cases`, one check a column here.
 //!
 //! `row` says what a row is, `reference` has the naive loops that rows are checked against, `names` ties the rows to
-//! the enum of operations, `check` runs a row, and `page` writes `docs/ops.md`.
+//! the enum of operations, `check` runs a row, `graphs` many together, and
+//! `page` writes `docs/ops.md`.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod cases;
 mod check;
+mod graphs;
 mod names;
 mod page;
 mod reference;

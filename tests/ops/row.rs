@@ -195,7 +195,23 @@ pub(crate) fn made<const N: usize>(dims: [usize; N], f: impl Fn(&[Numbers]) -> N
     operand(&dims, Content::Made(Rc::new(f))).held()
 }
 
+/// What numbers an operand may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Domain {
+    Signed,
+    Positive,
+}
+
 impl Operand {
+    /// The numbers that it may be of; `None` where these are given.
+    pub(crate) fn domain(&self) -> Option<Domain> {
+        match self.content {
+            Content::Signed => Some(Domain::Signed),
+            Content::Positive => Some(Domain::Positive),
+            Content::Given(_) | Content::Made(_) => None,
+        }
+    }
+
     /// Not one that gradients are taken by.
     pub(crate) fn held(self) -> Self {
         Operand { varied: false, ..self }

@@ -368,7 +368,7 @@ def main(first, count):
             drawing.draw(5 + int(195 * drawing.rng.random() ** 9))
             try:
                 lines = finished(drawing)
-            except ValueError as e:
+            except (ValueError, TypeError) as e:
                 # TensorFlow 1 refuses what runs node by node.
                 print(seed, e, file=sys.stderr)
                 seed += 10000
