@@ -91,6 +91,12 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         DType::I64;
         graph.random(&[2, 3], Normal::new(1.0).seed(1));
         DType::U8;
+        DType::F16;
+        DType::Bf16;
+        DType::I8;
+        DType::I16;
+        DType::U16;
+        DType::U32;
         graph.constant(&array);
         shape![?, 10];
         labels.one_hot(10);

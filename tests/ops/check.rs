@@ -83,6 +83,12 @@ pub(crate) fn value_of(numbers: &Numbers, dtype: DType) -> Value {
         DType::I32 => numbers.mapv(|x| x as i32).into(),
         DType::I64 => numbers.mapv(|x| x as i64).into(),
         DType::U8 => numbers.mapv(|x| x as u8).into(),
+        DType::F16 => numbers.mapv(f16::from_f64).into(),
+        DType::Bf16 => numbers.mapv(bf16::from_f64).into(),
+        DType::I8 => numbers.mapv(|x| x as i8).into(),
+        DType::I16 => numbers.mapv(|x| x as i16).into(),
+        DType::U16 => numbers.mapv(|x| x as u16).into(),
+        DType::U32 => numbers.mapv(|x| x as u32).into(),
         DType::Bool => numbers.mapv(|x| x != 0.0).into(),
     }
 }
@@ -94,6 +100,12 @@ pub(crate) fn numbers_of(value: &Value) -> Numbers {
         Value::I32(a) => a.mapv(f64::from),
         Value::I64(a) => a.mapv(|x| x as f64),
         Value::U8(a) => a.mapv(f64::from),
+        Value::F16(a) => a.mapv(f64::from),
+        Value::Bf16(a) => a.mapv(f64::from),
+        Value::I8(a) => a.mapv(f64::from),
+        Value::I16(a) => a.mapv(f64::from),
+        Value::U16(a) => a.mapv(f64::from),
+        Value::U32(a) => a.mapv(f64::from),
         Value::Bool(a) => a.mapv(|x| f64::from(u8::from(x))),
     }
 }
@@ -101,9 +113,13 @@ pub(crate) fn numbers_of(value: &Value) -> Numbers {
 /// What a number is in a dtype: whole where that is, and wrapped.
 fn in_dtype(x: f64, dtype: DType) -> f64 {
     match dtype {
-        DType::F32 | DType::F64 => x,
+        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 => x,
         DType::I32 | DType::I64 => x.trunc(),
-        DType::U8 => x.trunc().rem_euclid(256.0),
+        DType::U8 => f64::from(x as i64 as u8),
+        DType::I8 => f64::from(x as i64 as i8),
+        DType::I16 => f64::from(x as i64 as i16),
+        DType::U16 => f64::from(x as i64 as u16),
+        DType::U32 => f64::from(x as i64 as u32),
         DType::Bool => f64::from(u8::from(x != 0.0)),
     }
 }
@@ -138,7 +154,10 @@ pub(crate) fn value(row: &Row, dtype: DType) -> Result<(), String> {
         let tolerance = match value.dtype() {
             DType::F64 => 1e-12,
             DType::F32 => 4e-6,
-            DType::I32 | DType::I64 | DType::U8 | DType::Bool => 0.0,
+            // Half of a last bit, and what f32 is off.
+            DType::F16 => f64::from(f16::EPSILON) / 2.0 + 4e-6,
+            DType::Bf16 => f64::from(bf16::EPSILON) / 2.0 + 4e-6,
+            DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16 | DType::U32 | DType::Bool => 0.0,
         };
         // Indices beside values have a dtype of their own.
         if value.dtype() != row.gives.unwrap_or(dtype) && !(port > 0 && value.dtype() == DType::I32) {

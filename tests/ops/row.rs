@@ -14,13 +14,17 @@ pub(crate) type Numbers = ArrayD<f64>;
 type Reference<R> = dyn Fn(&[Numbers]) -> R;
 
 /// The dtypes that carry gradients.
-pub(crate) const FLOATS: [DType; 2] = [DType::F64, DType::F32];
+pub(crate) const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::Bf16];
+/// Floats of 16 bits.
+pub(crate) const HALVES: [DType; 2] = [DType::F16, DType::Bf16];
 /// Integers.
-pub(crate) const INTEGERS: [DType; 3] = [DType::I32, DType::I64, DType::U8];
+pub(crate) const INTEGERS: [DType; 7] =
+    [DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16, DType::U32];
 /// Integers with a sign.
-pub(crate) const SIGNED: [DType; 2] = [DType::I32, DType::I64];
+pub(crate) const SIGNED: [DType; 4] = [DType::I32, DType::I64, DType::I8, DType::I16];
 /// What may be any dtype, beyond floats.
-pub(crate) const ANY: [DType; 4] = [DType::I32, DType::I64, DType::U8, DType::Bool];
+pub(crate) const ANY: [DType; 8] =
+    [DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16, DType::U32, DType::Bool];
 
 /// One operation with operands, and what it gives.
 pub(crate) struct Row {
@@ -78,6 +82,12 @@ impl Row {
     /// Dtypes beside the floats.
     pub(crate) fn also(mut self, dtypes: &[DType]) -> Self {
         self.dtypes.extend(dtypes);
+        self
+    }
+
+    /// All dtypes but these.
+    pub(crate) fn without(mut self, dtypes: &[DType]) -> Self {
+        self.dtypes.retain(|dtype| !dtypes.contains(dtype));
         self
     }
 
@@ -225,7 +235,7 @@ impl Operand {
     fn numbers(&self, index: usize, dtype: DType, before: &[Numbers]) -> Numbers {
         let n: usize = self.dims.iter().product();
         let numbers: Vec<f64> = match &self.content {
-            Content::Given(numbers) => numbers.clone(),
+            Content::Given(numbers) => numbers.iter().map(|x| rounded(*x, dtype)).collect(),
             Content::Made(f) => return f(before),
             Content::Signed | Content::Positive => {
                 let signed = matches!(self.content, Content::Signed);
@@ -233,6 +243,24 @@ impl Operand {
             }
         };
         ArrayD::from_shape_vec(IxDyn(&self.dims), numbers).unwrap()
+    }
+}
+
+/// A number as an element of a float dtype.
+fn rounded(x: f64, dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => f16::from_f64(x).into(),
+        DType::Bf16 => bf16::from_f64(x).into(),
+        DType::F32
+        | DType::F64
+        | DType::I8
+        | DType::I16
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::Bool => x,
     }
 }
 
@@ -248,9 +276,12 @@ fn number(u: f64, signed: bool, dtype: DType) -> f64 {
         (DType::F64, true) => 4.0 * u - 2.0,
         (DType::F64, false) => 0.3 + 0.9 * u,
         (DType::F32, _) => f64::from(number(u, signed, DType::F64) as f32),
-        (DType::I32 | DType::I64, true) => (11.0 * u).floor() - 5.0,
-        (DType::U8, true) => (11.0 * u).floor(),
-        (DType::I32 | DType::I64 | DType::U8, false) => (7.0 * u).floor() + 1.0,
+        (DType::F16 | DType::Bf16, _) => rounded(number(u, signed, DType::F64), dtype),
+        (DType::I8 | DType::I16 | DType::I32 | DType::I64, true) => (11.0 * u).floor() - 5.0,
+        (DType::U8 | DType::U16 | DType::U32, true) => (11.0 * u).floor(),
+        (DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16 | DType::U32, false) => {
+            (7.0 * u).floor() + 1.0
+        }
         (DType::Bool, _) => f64::from(u8::from(u < 0.5)),
     }
 }

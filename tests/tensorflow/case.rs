@@ -91,6 +91,12 @@ pub(crate) fn value(text: &str) -> Value {
         DType::I64 => array::<i64>(&dims, elements, |word| word.parse().unwrap()),
         DType::U8 => array::<u8>(&dims, elements, |word| word.parse().unwrap()),
         DType::Bool => array::<bool>(&dims, elements, |word| word == "1"),
+        DType::F16 => array::<f16>(&dims, elements, |word| f16::from_f64(word.parse().unwrap())),
+        DType::Bf16 => array::<bf16>(&dims, elements, |word| bf16::from_f64(word.parse().unwrap())),
+        DType::I8 => array::<i8>(&dims, elements, |word| word.parse().unwrap()),
+        DType::I16 => array::<i16>(&dims, elements, |word| word.parse().unwrap()),
+        DType::U16 => array::<u16>(&dims, elements, |word| word.parse().unwrap()),
+        DType::U32 => array::<u32>(&dims, elements, |word| word.parse().unwrap()),
     }
 }
 

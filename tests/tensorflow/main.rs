@@ -152,6 +152,31 @@ macro_rules! floats {
 }
 floats!(f32: u32, f64: u64);
 
+macro_rules! halves {
+    ($($t:ty),*) => { $(
+        impl Float for $t {
+            /// Each operation of TensorFlow rounds, to one of the two nearest, and so does each of ours.
+            fn near(self, other: $t, nearness: Nearness) -> bool {
+                if self.is_nan() || other.is_nan() || self.is_infinite() || other.is_infinite() {
+                    return self == other || self.is_nan() && other.is_nan();
+                }
+                let place = |x: $t| {
+                    let bits = i32::from(x.to_bits() & 0x7fff);
+                    if x.is_sign_negative() { -bits } else { bits }
+                };
+                let [a, b] = [self, other].map(f64::from);
+                match nearness {
+                    Nearness::Bits => place(self).abs_diff(place(other)) <= 1,
+                    Nearness::Ulps(n) => u64::from(place(self).abs_diff(place(other))) <= n.into(),
+                    Nearness::Sums(n) => (a - b).abs() <= n as f64 * f64::from(<$t>::EPSILON) * b.abs().max(1.0),
+                }
+            }
+        }
+    )* };
+}
+halves!(f16, bf16);
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "what is no float is equal or not")]
 fn compare(got: &Value, expected: &Value, nearness: Nearness) -> Result<(), String> {
     fn all<T: Float>(got: &[T], expected: &[T], nearness: Nearness) -> Result<(), String> {
         let far = got.iter().zip(expected).enumerate().find(|(_, (a, b))| !a.near(**b, nearness));
@@ -164,8 +189,10 @@ fn compare(got: &Value, expected: &Value, nearness: Nearness) -> Result<(), Stri
     match got.dtype() {
         DType::F32 => all(&got.to_vec::<f32>().unwrap(), &expected.to_vec().unwrap(), nearness),
         DType::F64 => all(&got.to_vec::<f64>().unwrap(), &expected.to_vec().unwrap(), nearness),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool if got == expected => Ok(()),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(format!("{got}, TensorFlow's {expected}")),
+        DType::F16 => all(&got.to_vec::<f16>().unwrap(), &expected.to_vec().unwrap(), nearness),
+        DType::Bf16 => all(&got.to_vec::<bf16>().unwrap(), &expected.to_vec().unwrap(), nearness),
+        _ if got == expected => Ok(()),
+        _ => Err(format!("{got}, TensorFlow's {expected}")),
     }
 }
 

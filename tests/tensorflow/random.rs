@@ -141,13 +141,16 @@ fn draw(graph: &Graph, method: &str, a: &Attributes, x: &[Tensor]) -> Vec<Tensor
 }
 
 /// The elements' bits, integers as i64 has them where they are negative.
+#[allow(clippy::wildcard_enum_match_arm, reason = "no others are drawn")]
 fn bits(value: &Value) -> Vec<u64> {
-    match value.dtype() {
-        DType::F32 => value.to_vec::<f32>().unwrap().iter().map(|x| u64::from(x.to_bits())).collect(),
-        DType::F64 => value.to_vec::<f64>().unwrap().iter().map(|x| x.to_bits()).collect(),
-        DType::I32 => value.to_vec::<i32>().unwrap().iter().map(|x| u64::from(x.cast_unsigned())).collect(),
-        DType::I64 => value.to_vec::<i64>().unwrap().iter().map(|x| x.cast_unsigned()).collect(),
-        DType::U8 | DType::Bool => panic!("not drawn"),
+    match value {
+        Value::F32(x) => x.iter().map(|x| u64::from(x.to_bits())).collect(),
+        Value::F64(x) => x.iter().map(|x| x.to_bits()).collect(),
+        Value::F16(x) => x.iter().map(|x| u64::from(x.to_bits())).collect(),
+        Value::Bf16(x) => x.iter().map(|x| u64::from(x.to_bits())).collect(),
+        Value::I32(x) => x.iter().map(|x| u64::from(x.cast_unsigned())).collect(),
+        Value::I64(x) => x.iter().map(|x| x.cast_unsigned()).collect(),
+        _ => panic!("not drawn"),
     }
 }
 

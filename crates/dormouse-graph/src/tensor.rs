@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::Location;
 
-use dormouse_value::{BinaryOp, DType, Op, Shape, UnaryOp, Weak};
+use dormouse_value::{BinaryOp, DType, Op, Shape, UnaryOp, Weak, bf16, f16};
 
 use crate::context;
 use crate::graph::{DEAD, Graph, Naming};
@@ -460,7 +460,9 @@ macro_rules! weak_operands {
 }
 weak_operands!(
     f64 => Weak::Float, f32 => |x| Weak::Float(f64::from(x)), i32 => |x| Weak::Int(i64::from(x)), i64 => Weak::Int,
-    u8 => |x| Weak::Int(i64::from(x)), usize => |x| Weak::Int(x as i64)
+    u8 => |x| Weak::Int(i64::from(x)), usize => |x| Weak::Int(x as i64), f16 => |x| Weak::Float(f64::from(x)),
+    bf16 => |x| Weak::Float(f64::from(x)), i8 => |x| Weak::Int(i64::from(x)), i16 => |x| Weak::Int(i64::from(x)),
+    u16 => |x| Weak::Int(i64::from(x)), u32 => |x| Weak::Int(i64::from(x))
 );
 
 macro_rules! operators {

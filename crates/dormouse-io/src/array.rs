@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use dormouse_value::{DType, Value};
+use dormouse_value::{DType, Value, bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use crate::container::ALIGNMENT;
@@ -99,6 +99,12 @@ impl<'a> Arrays<'a> {
             DType::I32 => Value::from_elements(&dims, elements(bytes, i32::from_le_bytes)),
             DType::I64 => Value::from_elements(&dims, elements(bytes, i64::from_le_bytes)),
             DType::U8 => Value::from_elements(&dims, bytes.to_vec()),
+            DType::F16 => Value::from_elements(&dims, elements(bytes, f16::from_le_bytes)),
+            DType::Bf16 => Value::from_elements(&dims, elements(bytes, bf16::from_le_bytes)),
+            DType::I8 => Value::from_elements(&dims, elements(bytes, i8::from_le_bytes)),
+            DType::I16 => Value::from_elements(&dims, elements(bytes, i16::from_le_bytes)),
+            DType::U16 => Value::from_elements(&dims, elements(bytes, u16::from_le_bytes)),
+            DType::U32 => Value::from_elements(&dims, elements(bytes, u32::from_le_bytes)),
             DType::Bool => match bytes.iter().find(|b| **b > 1) {
                 Some(byte) => return Err(format!("{byte} is neither true nor false")),
                 None => Value::from_elements(&dims, bytes.iter().map(|b| *b == 1).collect()),

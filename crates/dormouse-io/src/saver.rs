@@ -187,7 +187,12 @@ impl GlobalStep for Variable {
         };
         let step = match value.dtype() {
             DType::I32 => value.scalar::<i32>().map(i64::from),
-            DType::I64 | DType::F32 | DType::F64 | DType::U8 | DType::Bool => value.scalar::<i64>(),
+            DType::I8 => value.scalar::<i8>().map(i64::from),
+            DType::I16 => value.scalar::<i16>().map(i64::from),
+            DType::U8 => value.scalar::<u8>().map(i64::from),
+            DType::U16 => value.scalar::<u16>().map(i64::from),
+            DType::U32 => value.scalar::<u32>().map(i64::from),
+            DType::I64 | DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::Bool => value.scalar::<i64>(),
         };
         let count = step.ok().and_then(|s| u64::try_from(s).ok());
         count.map(Some).ok_or_else(|| Kind::Step { step: format!("{name} = {value}") }.into())

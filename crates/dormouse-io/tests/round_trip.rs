@@ -8,7 +8,7 @@ mod exemplars;
 use dormouse_graph::{Frozen, Graph};
 use dormouse_io::{Bundle, Checkpoint, Extras, Saver, Signature, decode_graph, encode_graph, load_graph, save_graph};
 use dormouse_session::{Session, feeds};
-use dormouse_value::{DType, Value, shape};
+use dormouse_value::{DType, Value, bf16, f16, shape};
 use exemplars::{every_kind, training_step};
 
 fn same(a: &Frozen, b: &Frozen) {
@@ -89,6 +89,12 @@ fn values_of_every_dtype_and_shape_come_back() {
                 DType::I64 => Value::from_elements(dims, words().map(|w| w as i64).collect()),
                 DType::U8 => Value::from_elements(dims, words().map(|w| w as u8).collect()),
                 DType::Bool => Value::from_elements(dims, words().map(|w| w % 2 == 1).collect()),
+                DType::F16 => Value::from_elements(dims, words().map(|w| f16::from_bits(w as u16)).collect()),
+                DType::Bf16 => Value::from_elements(dims, words().map(|w| bf16::from_bits(w as u16)).collect()),
+                DType::I8 => Value::from_elements(dims, words().map(|w| w as i8).collect()),
+                DType::I16 => Value::from_elements(dims, words().map(|w| w as i16).collect()),
+                DType::U16 => Value::from_elements(dims, words().map(|w| w as u16).collect()),
+                DType::U32 => Value::from_elements(dims, words().map(|w| w as u32).collect()),
             };
             let _ = graph.variable(value.unwrap());
         }
@@ -97,13 +103,13 @@ fn values_of_every_dtype_and_shape_come_back() {
     let session = Session::new(&graph).unwrap();
     session.run(init, feeds![]).unwrap();
     let before = session.snapshot();
-    assert_eq!(before.variables.len(), 48);
+    assert_eq!(before.variables.len(), 96);
 
     let folder = tempfile::tempdir().unwrap();
     let path = Saver::new().save(&session, folder.path().join("all"), None).unwrap();
     let fresh = Session::new(&graph).unwrap();
     let report = Saver::new().restore(&fresh, &path).unwrap();
-    assert_eq!(report.restored.len(), 48);
+    assert_eq!(report.restored.len(), 96);
     let bytes = |s: &dormouse_session::Snapshot| -> Vec<_> {
         let named = |(n, v): (&String, &Value)| (n.clone(), v.dims(), v.as_bytes().unwrap().to_vec());
         s.variables.iter().map(named).collect()

@@ -25,7 +25,7 @@ mod top_k;
 
 use std::ops::Range;
 
-use dormouse_value::{DType, Dims, Element, Real};
+use dormouse_value::{DType, Dims, Element, Real, bf16, f16};
 use smallvec::SmallVec;
 
 pub(crate) use gather::{gather, gather_grad};
@@ -73,6 +73,12 @@ impl Word for u8 {
     }
 }
 
+impl Word for u16 {
+    fn from_bits(bits: u64) -> Self {
+        bits as u16
+    }
+}
+
 impl Word for i32 {
     fn from_bits(bits: u64) -> Self {
         bits as i32
@@ -88,16 +94,20 @@ impl Word for i64 {
 /// Runs an expression with a type alias bound to the [`Word`] of a dtype's size.
 macro_rules! with_word {
     ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            dormouse_value::DType::U8 | dormouse_value::DType::Bool => {
+        match $dtype.size() {
+            1 => {
                 type $T = u8;
                 $body
             }
-            dormouse_value::DType::F32 | dormouse_value::DType::I32 => {
+            2 => {
+                type $T = u16;
+                $body
+            }
+            4 => {
                 type $T = i32;
                 $body
             }
-            dormouse_value::DType::F64 | dormouse_value::DType::I64 => {
+            _ => {
                 type $T = i64;
                 $body
             }
@@ -116,6 +126,12 @@ fn bits_of(value: Real, dtype: DType) -> u64 {
         DType::I64 => x as i64 as u64,
         DType::U8 => u64::from(x as u8),
         DType::Bool => u64::from(x != 0.0),
+        DType::F16 => u64::from(f16::from_f64(x).to_bits()),
+        DType::Bf16 => u64::from(bf16::from_f64(x).to_bits()),
+        DType::I8 => x as i8 as u64,
+        DType::I16 => x as i16 as u64,
+        DType::U16 => u64::from(x as u16),
+        DType::U32 => u64::from(x as u32),
     }
 }
 
@@ -176,7 +192,14 @@ macro_rules! with_number {
                 type $T = u8;
                 $body
             }
-            dormouse_value::DType::Bool => $none,
+            // Numbers of fewer bits come in as wider ones.
+            dormouse_value::DType::Bool
+            | dormouse_value::DType::F16
+            | dormouse_value::DType::Bf16
+            | dormouse_value::DType::I8
+            | dormouse_value::DType::I16
+            | dormouse_value::DType::U16
+            | dormouse_value::DType::U32 => $none,
         }
     };
 }

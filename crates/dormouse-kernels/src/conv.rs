@@ -69,7 +69,17 @@ pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Resu
     let cost = extents.cost([x, filter, y]);
     Ok(match extents.dtype {
         DType::F64 => correlate::kernel::<f64>(sum, lattices, cost),
-        DType::F32 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => correlate::kernel::<f32>(sum, lattices, cost),
+        DType::F32
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => correlate::kernel::<f32>(sum, lattices, cost),
     })
 }
 
@@ -89,7 +99,17 @@ pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spe
     let cost = extents.cost([dx, filter, dy]);
     Ok(match extents.dtype {
         DType::F64 => correlate::kernel::<f64>(sum, lattices, cost),
-        DType::F32 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => correlate::kernel::<f32>(sum, lattices, cost),
+        DType::F32
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => correlate::kernel::<f32>(sum, lattices, cost),
     })
 }
 
@@ -105,9 +125,17 @@ pub(crate) fn compile_filter_grad(window: Window, inputs: &[Spec], outputs: &[Sp
     let cost = Extents { images, axes, channels, dtype }.cost([x, filter, dy]);
     Ok(match dtype {
         DType::F64 => filter_grad::kernel::<f64>(images, channels, &axes, cost),
-        DType::F32 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
-            filter_grad::kernel::<f32>(images, channels, &axes, cost)
-        }
+        DType::F32
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => filter_grad::kernel::<f32>(images, channels, &axes, cost),
     })
 }
 

@@ -2,13 +2,15 @@
 
 use dormouse_value::Op;
 
-use crate::{Kernel, KernelError, Spec, array, conv, elementwise, image, linalg, nn, pool, reduction};
+use crate::{Kernel, KernelError, Spec, array, conv, elementwise, image, linalg, nn, pool, precision, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
 ///
 /// # Errors
-/// When the op does not take these dtypes or shapes; the graph's inference lets none such through.
+/// When the op does not take these dtypes or shapes; the graph's inference lets none such through, but for numbers of
+/// fewer bits than are computed with ([`moves`](crate::moves)).
 pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    precision::require_wide(op, inputs, outputs)?;
     match op {
         // Element-wise: one result element from the operands' elements at its place.
         Op::Identity | Op::StopGradient | Op::EnsureShape { .. } => elementwise::copy(op, inputs, outputs),

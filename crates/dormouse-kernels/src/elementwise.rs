@@ -12,6 +12,7 @@ mod unary;
 use dormouse_value::{CompareOp, DType, LogicalOp, Op};
 use smallvec::SmallVec;
 
+pub use cast::path as cast_path;
 pub(crate) use micro::Micro;
 pub(crate) use numerics::check_numerics;
 pub(crate) use pair::pair;
@@ -60,7 +61,7 @@ pub(crate) fn operation(op: &Op, operand: DType, result: DType) -> Option<Operat
     } else if matches!(op, Op::Select) {
         Some(select(result))
     } else if matches!(op, Op::Cast { .. }) {
-        Some(cast::operation(operand, result))
+        cast::operation(operand, result)
     } else if matches!(op, Op::AddN) {
         binary::operation(dormouse_value::BinaryOp::Add, operand)
     } else {
@@ -93,6 +94,7 @@ fn compare(op: CompareOp, dtype: DType) -> Option<Operation> {
             }
             of!(u8)
         }
+        DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => return None,
     };
     Some(Operation::simple(run, dtype))
 }
@@ -107,10 +109,11 @@ fn logical(op: LogicalOp) -> Operation {
 }
 
 fn select(dtype: DType) -> Operation {
-    let run = match dtype {
-        DType::F64 | DType::I64 => micro::select::<u64>(),
-        DType::F32 | DType::I32 => micro::select::<u32>(),
-        DType::U8 | DType::Bool => micro::select::<u8>(),
+    let run = match dtype.size() {
+        8 => micro::select::<u64>(),
+        4 => micro::select::<u32>(),
+        2 => micro::select::<u16>(),
+        _ => micro::select::<u8>(),
     };
     Operation::simple(run, dtype)
 }
@@ -120,6 +123,7 @@ pub(crate) fn duplicate(dtype: DType) -> Operation {
     let run = match dtype.size() {
         8 => micro::unary!(|x: u64| -> u64 { x }),
         4 => micro::unary!(|x: u32| -> u32 { x }),
+        2 => micro::unary!(|x: u16| -> u16 { x }),
         _ => micro::unary!(|x: u8| -> u8 { x }),
     };
     Operation::simple(run, dtype).costing(0.0, 0.01 * dtype.size() as f64)

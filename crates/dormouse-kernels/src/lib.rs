@@ -22,10 +22,13 @@ mod linalg;
 mod math;
 mod nn;
 mod pool;
+mod precision;
 mod random;
 mod reduction;
 
 pub use dispatch::compile;
+pub use elementwise::cast_path;
 pub use fused::{Loop, Step, compile_loop, compile_loop_reduction, elementwise_inputs, fusible};
 pub use kernel::{Args, Body, Cost, Kernel, KernelError, Spec};
+pub use precision::moves;
 pub use random::{RandomKey, compile_random, reserve};

@@ -80,7 +80,9 @@ pub(crate) fn matmul(
         DType::I32 => integers::<i32>(product),
         DType::I64 => integers::<i64>(product),
         DType::U8 => integers::<u8>(product),
-        DType::Bool => return Err(wrong("bool cannot be multiplied; cast first")),
+        DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+            return Err(wrong(&format!("{} cannot be multiplied; cast first", a.dtype)));
+        }
     };
     if c.is_empty() {
         kernel.phases.clear();

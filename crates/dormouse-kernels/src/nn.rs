@@ -100,7 +100,16 @@ fn normalize(name: &str, axis: i32, log: bool, inputs: &[Spec], outputs: &[Spec]
     match x.dtype {
         DType::F32 => Ok(softmax_kernel::<f32>(shape, log)),
         DType::F64 => Ok(softmax_kernel::<f64>(shape, log)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(not_float(name, x)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(not_float(name, x)),
     }
 }
 
@@ -117,7 +126,16 @@ pub(crate) fn cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel,
     match logits.dtype {
         DType::F32 => Ok(loss_kernel::<f32, Distributions<f32>>(rows, classes)),
         DType::F64 => Ok(loss_kernel::<f64, Distributions<f64>>(rows, classes)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(not_float(name, logits)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(not_float(name, logits)),
     }
 }
 
@@ -138,7 +156,19 @@ pub(crate) fn sparse_cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<
         (DType::F32, true) => loss_kernel::<f32, Classes<i64>>(rows, classes),
         (DType::F64, false) => loss_kernel::<f64, Classes<i32>>(rows, classes),
         (DType::F64, true) => loss_kernel::<f64, Classes<i64>>(rows, classes),
-        (DType::I32 | DType::I64 | DType::U8 | DType::Bool, _) => return Err(not_float(name, logits)),
+        (
+            DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::Bool
+            | DType::F16
+            | DType::Bf16
+            | DType::I8
+            | DType::I16
+            | DType::U16
+            | DType::U32,
+            _,
+        ) => return Err(not_float(name, logits)),
     };
     Ok(Kernel { fallible: true, ..kernel })
 }

@@ -161,8 +161,22 @@ pub(crate) fn compile(
         (PoolOp::Max, DType::U8) => Ok(forward::max::<u8>(layout, cost)),
         (PoolOp::Average, DType::F32) => Ok(forward::average::<f32>(layout, cost)),
         (PoolOp::Average, DType::F64) => Ok(forward::average::<f64>(layout, cost)),
-        (PoolOp::Max, DType::Bool) => Err(KernelError::new(format!("{name}: takes numbers, not {x}; cast it first"))),
-        (PoolOp::Average, DType::I32 | DType::I64 | DType::U8 | DType::Bool) => Err(not_float(name, x)),
+        (PoolOp::Max, DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32) => {
+            Err(KernelError::new(format!("{name}: takes numbers, not {x}; cast it first")))
+        }
+        (
+            PoolOp::Average,
+            DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::Bool
+            | DType::F16
+            | DType::Bf16
+            | DType::I8
+            | DType::I16
+            | DType::U16
+            | DType::U32,
+        ) => Err(not_float(name, x)),
     }
 }
 
@@ -185,7 +199,16 @@ pub(crate) fn compile_max_grad(
     match x.dtype {
         DType::F32 => Ok(backward::max::<f32>(layout, cost)),
         DType::F64 => Ok(backward::max::<f64>(layout, cost)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(not_float(name, x)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(not_float(name, x)),
     }
 }
 
@@ -209,7 +232,16 @@ pub(crate) fn compile_max_grad_grad(
     match x.dtype {
         DType::F32 => Ok(forward::at_largest::<f32>(layout, cost)),
         DType::F64 => Ok(forward::at_largest::<f64>(layout, cost)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(not_float(name, x)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(not_float(name, x)),
     }
 }
 
@@ -231,7 +263,16 @@ pub(crate) fn compile_average_grad(
     match dx.dtype {
         DType::F32 => Ok(backward::average::<f32>(layout, cost)),
         DType::F64 => Ok(backward::average::<f64>(layout, cost)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(not_float(name, dx)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(not_float(name, dx)),
     }
 }
 

@@ -120,7 +120,16 @@ pub fn compile_random(
     match output.dtype {
         DType::F32 => Ok(Draw::<f32>::kernel(kind, key, output)),
         DType::F64 => Ok(Draw::<f64>::kernel(kind, key, output)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(refused(output)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(refused(output)),
     }
 }
 

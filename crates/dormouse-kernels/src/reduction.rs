@@ -38,7 +38,9 @@ macro_rules! of_numbers {
             DType::I32 => Ok(kernel::<$fold<i32>>($layout)),
             DType::I64 => Ok(kernel::<$fold<i64>>($layout)),
             DType::U8 => Ok(kernel::<$fold<u8>>($layout)),
-            DType::Bool => Err(KernelError::new(format!("{}: takes numbers, not {}; cast it first", $name, $x))),
+            DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+                Err(KernelError::new(format!("{}: takes numbers, not {}; cast it first", $name, $x)))
+            }
         }
     };
 }
@@ -110,9 +112,16 @@ pub(crate) fn l2_loss(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Kerne
     match x.dtype {
         DType::F32 => Ok(kernel::<SquareSum<f32>>(layout)),
         DType::F64 => Ok(kernel::<SquareSum<f64>>(layout)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
-            Err(KernelError::new(format!("{name}: takes floats, not {x}; cast it first")))
-        }
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(KernelError::new(format!("{name}: takes floats, not {x}; cast it first"))),
     }
 }
 

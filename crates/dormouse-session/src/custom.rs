@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dormouse_graph::CustomOp;
 use dormouse_kernels::{Args, Body, Cost, Kernel, KernelError, Spec};
-use dormouse_value::{DType, Element, Value, ValueView};
+use dormouse_value::{Element, Value, ValueView, with_dtype};
 use ndarray::{ArrayView, IxDyn};
 
 /// What such an operation is taken to cost, as nobody knows: enough to be worth a thread of its own.
@@ -95,14 +95,5 @@ unsafe fn view<'a>(spec: &Spec, data: *const u8) -> ValueView<'a> {
         T::wrap_view(unsafe { ArrayView::from_shape_ptr(IxDyn(&spec.dims), data.cast::<T>()) })
     }
     // SAFETY: the caller's contract; the type is the spec's.
-    unsafe {
-        match spec.dtype {
-            DType::F32 => of::<f32>(spec, data),
-            DType::F64 => of::<f64>(spec, data),
-            DType::I32 => of::<i32>(spec, data),
-            DType::I64 => of::<i64>(spec, data),
-            DType::U8 => of::<u8>(spec, data),
-            DType::Bool => of::<bool>(spec, data),
-        }
-    }
+    with_dtype!(spec.dtype, T => unsafe { of::<T>(spec, data) })
 }

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use dormouse_value::{DType, DynamicOp, Element, Op, Value};
+use dormouse_value::{DType, DynamicOp, Element, Op, Value, bf16, f16, with_array};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -37,7 +37,16 @@ fn whole_numbers(value: &Value) -> SmallVec<[i64; 4]> {
     match value {
         Value::I32(array) => array.iter().map(|n| i64::from(*n)).collect(),
         Value::I64(array) => array.iter().copied().collect(),
-        Value::F32(_) | Value::F64(_) | Value::U8(_) | Value::Bool(_) => SmallVec::new(),
+        Value::F32(_)
+        | Value::F64(_)
+        | Value::F16(_)
+        | Value::Bf16(_)
+        | Value::I8(_)
+        | Value::I16(_)
+        | Value::U8(_)
+        | Value::U16(_)
+        | Value::U32(_)
+        | Value::Bool(_) => SmallVec::new(),
     }
 }
 
@@ -62,9 +71,9 @@ fn range(settling: &[Value]) -> Result<Value, String> {
     macro_rules! real {
         ($values:expr) => {{
             let [start, limit, step] = $values;
-            let (sign, count) = (step.partial_cmp(&0.0), ((limit - start) / step).abs().ceil());
-            let sign = sign.ok_or("its step is not a number")? as i128;
-            let count = counted(sign, f64::from(count), limit >= start)?;
+            let steps = f64::from((limit - start) / step).abs();
+            let sign = step.partial_cmp(&Default::default()).ok_or("its step is not a number")? as i128;
+            let count = counted(sign, steps.ceil(), limit >= start)?;
             let numbers = std::iter::successors(Some(start), |at| Some(at + step));
             Ok(Value::from(numbers.take(count).collect::<Vec<_>>()))
         }};
@@ -75,6 +84,12 @@ fn range(settling: &[Value]) -> Result<Value, String> {
         Value::U8(_) => whole!(u8, three::<u8>(settling)?),
         Value::F32(_) => real!(three::<f32>(settling)?),
         Value::F64(_) => real!(three::<f64>(settling)?),
+        Value::F16(_) => real!(three::<f16>(settling)?),
+        Value::Bf16(_) => real!(three::<bf16>(settling)?),
+        Value::I8(_) => whole!(i8, three::<i8>(settling)?),
+        Value::I16(_) => whole!(i16, three::<i16>(settling)?),
+        Value::U16(_) => whole!(u16, three::<u16>(settling)?),
+        Value::U32(_) => whole!(u32, three::<u32>(settling)?),
         Value::Bool(_) => Err("it is not of booleans".to_owned()),
     }
 }
@@ -118,8 +133,8 @@ pub(crate) fn compute(op: &DynamicOp, x: &Value) -> Result<Vec<Value>, String> {
 }
 
 fn nonzero(x: &Value) -> Value {
-    fn places<T: Element>(x: &[T], dims: &[usize]) -> Vec<i64> {
-        let mut found = Vec::new();
+    fn places<T: Element>(x: &[T], dims: &[usize]) -> (Vec<i64>, usize) {
+        let (mut found, mut count) = (Vec::new(), 0);
         for (i, _) in x.iter().enumerate().filter(|(_, x)| **x != T::default()) {
             let first = found.len();
             let mut rest = i;
@@ -128,23 +143,12 @@ fn nonzero(x: &Value) -> Value {
                 rest /= n;
             }
             found[first..].reverse();
+            count += 1;
         }
-        found
+        (found, count)
     }
     let dims = x.shape();
-    macro_rules! of {
-        ($array:expr) => {
-            $array.as_slice().map(|x| (places(x, dims), x.iter().filter(|x| **x != Default::default()).count()))
-        };
-    }
-    let found = match x {
-        Value::F32(a) => of!(a),
-        Value::F64(a) => of!(a),
-        Value::I32(a) => of!(a),
-        Value::I64(a) => of!(a),
-        Value::U8(a) => of!(a),
-        Value::Bool(a) => of!(a),
-    };
+    let found = with_array!(Value, x, array => array.as_slice().map(|x| places(x, dims)));
     let (places, count) = found.unwrap_or_default();
     Value::from_elements(&[count, dims.len()], places).unwrap_or_else(|_| Value::zeros(DType::I64, &[0, dims.len()]))
 }
@@ -180,6 +184,12 @@ fn unique(x: &Value, output: DType) -> Vec<Value> {
         Value::I64(a) => of!(a, Some),
         Value::U8(a) => of!(a, Some),
         Value::Bool(a) => of!(a, Some),
+        Value::F16(a) => of!(a, |x: f16| (!x.is_nan()).then_some((f32::from(x) + 0.0).to_bits())),
+        Value::Bf16(a) => of!(a, |x: bf16| (!x.is_nan()).then_some((f32::from(x) + 0.0).to_bits())),
+        Value::I8(a) => of!(a, Some),
+        Value::I16(a) => of!(a, Some),
+        Value::U16(a) => of!(a, Some),
+        Value::U32(a) => of!(a, Some),
     };
     let of = |numbers: Vec<i64>| {
         if output == DType::I64 {

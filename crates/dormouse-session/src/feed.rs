@@ -2,7 +2,7 @@
 //! returns.
 
 use dormouse_graph::{Tensor, TensorId, Variable};
-use dormouse_value::{Element, Value, ValueView, Weak};
+use dormouse_value::{Element, Value, ValueView, Weak, bf16, f16};
 use ndarray::{ArcArray, Array, ArrayBase, ArrayView, CowArray, Data, Dimension};
 use smallvec::SmallVec;
 
@@ -116,7 +116,9 @@ macro_rules! numbers {
 }
 numbers!(
     f64 => Weak::Float, f32 => |x| Weak::Float(f64::from(x)), i32 => |x| Weak::Int(i64::from(x)), i64 => Weak::Int,
-    u8 => |x| Weak::Int(i64::from(x)), usize => |x| Weak::Int(x as i64)
+    u8 => |x| Weak::Int(i64::from(x)), usize => |x| Weak::Int(x as i64), f16 => |x| Weak::Float(f64::from(x)),
+    bf16 => |x| Weak::Float(f64::from(x)), i8 => |x| Weak::Int(i64::from(x)), i16 => |x| Weak::Int(i64::from(x)),
+    u16 => |x| Weak::Int(i64::from(x)), u32 => |x| Weak::Int(i64::from(x))
 );
 
 /// What a feed is for: a tensor, a variable, or a name.

@@ -1,6 +1,8 @@
 //! Lowering: from a graph and a request to a program. Prunes to what the request needs, gives every read its version
 //! of the variable, and makes shapes concrete.
 
+mod widen;
+
 use dormouse_graph::{
     Custom, Fact, Frozen, Node, NodeId, NodeKind, Output, VariableId, Write, drawn, infer, infer_dynamic,
 };
@@ -114,6 +116,8 @@ struct Lowering<'a> {
     decided: Vec<(NodeId, bool)>,
     /// Values that do not depend on constants alone.
     unknown: FxHashSet<ValueId>,
+    /// Values in the types that their numbers are computed in.
+    wide: FxHashMap<ValueId, ValueId>,
 }
 
 impl<'a> Lowering<'a> {
@@ -143,6 +147,7 @@ impl<'a> Lowering<'a> {
             needs: Needs::default(),
             decided: Vec::new(),
             unknown: FxHashSet::default(),
+            wide: FxHashMap::default(),
         };
         for (i, (output, spec)) in request.feeds.iter().chain(&progress.taken).enumerate() {
             let value = lowering.program.add_value(spec.clone(), Origin::Feed(i as u32));
@@ -312,14 +317,8 @@ impl<'a> Lowering<'a> {
         let spec = self.program.spec(value).clone();
         if self.options.check_numerics && spec.dtype.is_float() {
             let op = Op::CheckNumerics { message: "it is not finite".to_owned() };
-            let looked_at = self.program.add_value(spec, Origin::Computed);
-            self.program.kept.push(looked_at);
-            self.program.instructions.push(Instruction {
-                action: Action::Op(op),
-                operands: SmallVec::from_slice(&[value]),
-                results: SmallVec::from_slice(&[looked_at]),
-                node: id,
-            });
+            let looked_at = self.instruct(id, Action::Op(op), SmallVec::from_slice(&[value]), &[spec]);
+            self.program.kept.push(looked_at[0]);
         }
     }
 
@@ -495,9 +494,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn push(&mut self, node: NodeId, action: Action, operands: SmallVec<[ValueId; 3]>, spec: Spec) -> ValueId {
-        let value = self.program.add_value(spec, Origin::Computed);
-        self.produced(value);
-        self.program.instructions.push(Instruction { action, operands, results: SmallVec::from_slice(&[value]), node });
+        let value = self.instruct(node, action, operands, &[spec])[0];
         self.look_at(node, value);
         value
     }
@@ -590,17 +587,13 @@ impl<'a> Lowering<'a> {
             | Op::ResizeImages(_)
             | Op::ResizeImagesGrad(_)
             | Op::NonMaxSuppression { .. } => {
-                let results: SmallVec<[ValueId; 1]> =
-                    specs.into_iter().map(|spec| self.program.add_value(spec, Origin::Computed)).collect();
+                let results = self.instruct(id, Action::Op(op.clone()), operands, &specs);
                 for (port, value) in results.iter().enumerate() {
                     self.values.entry(output(port)).or_insert(*value);
                 }
                 if matches!(op, Op::CheckNumerics { .. }) {
                     self.program.kept.push(results[0]);
                 }
-                results.iter().for_each(|result| self.produced(*result));
-                let action = Action::Op(op.clone());
-                self.program.instructions.push(Instruction { action, operands, results: results.clone(), node: id });
                 results.iter().for_each(|result| self.look_at(id, *result));
             }
         }

@@ -45,7 +45,7 @@ impl ExponentialMovingAverage {
         ExponentialMovingAverage { updates: Some(updates.tensor()), ..self }
     }
 
-    /// An operation that moves the shadows of these variables, of f32 or f64. The first call for a variable makes its
+    /// An operation that moves the shadows of these variables, of floats. The first call for a variable makes its
     /// shadow, which starts from the variable's initialized value.
     ///
     /// An empty slice belongs to no graph; the operation for it is of none either.

@@ -5,7 +5,7 @@ use std::fmt;
 use dormouse_gradient::{Gradients, Results, Source, Sources};
 use dormouse_graph::{Symbol, Tensor};
 use dormouse_session::{FeedKey, Feeds, Result, Session, Target};
-use dormouse_value::{DType, Value};
+use dormouse_value::{DType, Value, bf16, f16};
 
 /// The element of a gradient whose symbolic and numeric values are furthest apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,18 +73,14 @@ pub fn check_gradients<S: Sources>(
     let run = |fetches: &[Tensor], feeds: Feeds<'_>| session.run(fetches, feeds);
     let (values, gradients) = (run(&tensors, feeds.clone())?, run(&gradients, feeds.clone())?);
     for (((tensor, source), value), gradient) in tensors.iter().zip(&sources).zip(values).zip(gradients) {
-        let step = if value.dtype() == DType::F64 { 6e-6 } else { 5e-3 };
+        let step = step_of(value.dtype());
         let (at, slopes) = (floats(&value)?, floats(&gradient)?);
         for (element, &symbolic) in slopes.iter().enumerate() {
             let step = step * at[element].abs().max(1.0);
             let total = |change: f64| -> Result<f64> {
                 let mut moved = at.clone();
                 moved[element] += change;
-                let moved = if value.dtype() == DType::F64 {
-                    Value::from_elements(value.shape(), moved)?
-                } else {
-                    Value::from_elements(value.shape(), moved.iter().map(|x| *x as f32).collect())?
-                };
+                let moved = rounded(&value, &moved)?;
                 let mut sum = 0.0;
                 for y in run(&ys, fed_instead(feeds, *tensor, moved))? {
                     sum += floats(&y)?.iter().sum::<f64>();
@@ -114,11 +110,58 @@ fn fed_instead<'a>(feeds: &Feeds<'a>, tensor: Tensor, value: Value) -> Feeds<'a>
     others.fold(Feeds::new(), |feeds, (target, feed)| feeds.with(target, feed)).with(tensor, value)
 }
 
-fn floats(value: &Value) -> Result<Vec<f64>> {
-    if value.dtype() == DType::F32 {
-        return Ok(value.to_vec::<f32>()?.into_iter().map(f64::from).collect());
+/// About the cube root of what the dtype tells from 1, where rounding and the curve err as much.
+fn step_of(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 6e-6,
+        DType::F16 => 8e-2,
+        DType::Bf16 => 0.16,
+        DType::F32
+        | DType::I8
+        | DType::I16
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::Bool => 5e-3,
     }
-    Ok(value.to_vec::<f64>()?)
+}
+
+fn floats(value: &Value) -> Result<Vec<f64>> {
+    Ok(match value {
+        Value::F32(x) => x.iter().copied().map(f64::from).collect(),
+        Value::F16(x) => x.iter().copied().map(f64::from).collect(),
+        Value::Bf16(x) => x.iter().copied().map(f64::from).collect(),
+        Value::F64(_)
+        | Value::I8(_)
+        | Value::I16(_)
+        | Value::I32(_)
+        | Value::I64(_)
+        | Value::U8(_)
+        | Value::U16(_)
+        | Value::U32(_)
+        | Value::Bool(_) => value.to_vec::<f64>()?,
+    })
+}
+
+/// Numbers in the shape and the float dtype of a value.
+fn rounded(like: &Value, numbers: &[f64]) -> Result<Value> {
+    let dims = like.shape();
+    Ok(match like.dtype() {
+        DType::F64 => Value::from_elements(dims, numbers.to_vec())?,
+        DType::F16 => Value::from_elements(dims, numbers.iter().map(|x| f16::from_f64(*x)).collect())?,
+        DType::Bf16 => Value::from_elements(dims, numbers.iter().map(|x| bf16::from_f64(*x)).collect())?,
+        DType::F32
+        | DType::I8
+        | DType::I16
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::Bool => Value::from_elements(dims, numbers.iter().map(|x| *x as f32).collect())?,
+    })
 }
 
 fn name(source: Source) -> String {

@@ -102,7 +102,7 @@ impl Layer for Flatten {
 fn inner_extent(what: &str, x: Tensor, rank: usize, exact: bool) -> Result<usize, Tensor> {
     let (shape, dtype) = (x.shape(), x.dtype());
     let told = if !dtype.is_float() {
-        format!("{what}: takes f32 or f64, not {dtype}; cast it first")
+        format!("{what}: takes floats, not {dtype}; cast it first")
     } else if shape.rank().is_none_or(|r| r < rank || (exact && r != rank)) {
         let at_least = if exact { "" } else { " at least" };
         format!("{what}: takes {rank} axes{at_least}, not {shape}")

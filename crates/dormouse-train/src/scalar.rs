@@ -1,7 +1,7 @@
 //! Scalars: the numbers of optimizers, schedules and averages, which may be known when the graph is built or not.
 
 use dormouse_graph::{Elementwise, Graph, Tensor, Variable};
-use dormouse_value::{DType, Value};
+use dormouse_value::{DType, Value, bf16, f16};
 
 use crate::is_poisoned;
 
@@ -82,15 +82,33 @@ impl Scalar {
     #[track_caller]
     pub(crate) fn rest(self, graph: &Graph, dtype: DType, what: &str) -> Tensor {
         match self {
-            Scalar::Number(number) if dtype == DType::F64 => graph.constant(1.0 - f64::from(number as f32)),
-            Scalar::Number(number) => graph.constant(1.0 - number as f32),
+            Scalar::Number(number) => graph.constant(rest(number, dtype)),
             Scalar::Tensor(_) | Scalar::Variable(_) => 1.0 - self.of(graph, dtype, what),
         }
     }
 }
 
-/// A number in f32, or that f32 in f64.
+/// A number in f32, or that f32 in another float dtype.
 fn rounded(number: f64, dtype: DType) -> Value {
+    let number = f64::from(number as f32);
+    Value::of_number(number, if dtype.is_float() { dtype } else { DType::F32 })
+}
+
+/// 1 less that, as the dtype's own arithmetic has it.
+fn rest(number: f64, dtype: DType) -> Value {
     let number = number as f32;
-    if dtype == DType::F64 { Value::from(f64::from(number)) } else { Value::from(number) }
+    match dtype {
+        DType::F64 => Value::from(1.0 - f64::from(number)),
+        DType::F16 => Value::from(f16::ONE - f16::from_f32(number)),
+        DType::Bf16 => Value::from(bf16::ONE - bf16::from_f32(number)),
+        DType::F32
+        | DType::I8
+        | DType::I16
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::Bool => Value::from(1.0 - number),
+    }
 }

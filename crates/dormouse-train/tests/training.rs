@@ -341,7 +341,7 @@ fn mistakes_of_layers_and_losses_name_the_line_of_the_call() {
     mistaken("dense: the last extent of [?, ?] must be known", |g| {
         Dense::new(2).apply(g.placeholder(DType::F32, shape![?, ?]));
     });
-    mistaken("dense: takes f32 or f64, not u8", |g| {
+    mistaken("dense: takes floats, not u8", |g| {
         Dense::new(2).apply(g.placeholder(DType::U8, shape![?, 3]));
     });
     mistaken("dense: the layer has no units", |g| {

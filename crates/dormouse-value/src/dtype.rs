@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
 use ndarray::{ArcArray, ArrayViewD, IxDyn};
 use serde::{Deserialize, Serialize};
 
@@ -22,29 +23,72 @@ pub enum DType {
     U8,
     /// Boolean, one byte, 0 or 1.
     Bool,
+    /// 16-bit IEEE 754 float: 11 bits of precision, up to 65,504.
+    F16,
+    /// The upper half of a 32-bit float: 8 bits of precision, the range of `f32`.
+    Bf16,
+    /// 8-bit signed integer.
+    I8,
+    /// 16-bit signed integer.
+    I16,
+    /// 16-bit unsigned integer.
+    U16,
+    /// 32-bit unsigned integer.
+    U32,
 }
 
 impl DType {
     /// Every element type, in the order of the enum.
-    pub const ALL: [DType; 6] = [DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::Bool];
+    pub const ALL: [DType; 12] = [
+        DType::F32,
+        DType::F64,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::Bool,
+        DType::F16,
+        DType::Bf16,
+        DType::I8,
+        DType::I16,
+        DType::U16,
+        DType::U32,
+    ];
 
     /// Bytes of one element.
     pub const fn size(self) -> usize {
         match self {
             DType::F64 | DType::I64 => 8,
-            DType::F32 | DType::I32 => 4,
-            DType::U8 | DType::Bool => 1,
+            DType::F32 | DType::I32 | DType::U32 => 4,
+            DType::F16 | DType::Bf16 | DType::I16 | DType::U16 => 2,
+            DType::U8 | DType::I8 | DType::Bool => 1,
         }
     }
 
-    /// `f32` or `f64`: the types that carry gradients.
+    /// `f32`, `f64`, `f16` or `bf16`: the types that carry gradients.
     pub const fn is_float(self) -> bool {
-        matches!(self, DType::F32 | DType::F64)
+        matches!(self, DType::F32 | DType::F64 | DType::F16 | DType::Bf16)
     }
 
-    /// `i32`, `i64` or `u8`.
+    /// `i8`, `i16`, `i32`, `i64`, `u8`, `u16` or `u32`.
     pub const fn is_integer(self) -> bool {
-        matches!(self, DType::I32 | DType::I64 | DType::U8)
+        !self.is_float() && !matches!(self, DType::Bool)
+    }
+
+    /// `u8`, `u16` or `u32`.
+    pub const fn is_unsigned(self) -> bool {
+        matches!(self, DType::U8 | DType::U16 | DType::U32)
+    }
+
+    /// The type that numbers of this one are computed in: `f32` for `f16` and `bf16`, `i32` for `i8`, `i16` and `u16`,
+    /// `i64` for `u32`, and itself for all others. It holds every number of this type.
+    #[must_use]
+    pub const fn wide(self) -> DType {
+        match self {
+            DType::F16 | DType::Bf16 => DType::F32,
+            DType::I8 | DType::I16 | DType::U16 => DType::I32,
+            DType::U32 => DType::I64,
+            DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => self,
+        }
     }
 
     /// Rust's name of the type, as errors and `Display` print it.
@@ -56,6 +100,12 @@ impl DType {
             DType::I64 => "i64",
             DType::U8 => "u8",
             DType::Bool => "bool",
+            DType::F16 => "f16",
+            DType::Bf16 => "bf16",
+            DType::I8 => "i8",
+            DType::I16 => "i16",
+            DType::U16 => "u16",
+            DType::U32 => "u32",
         }
     }
 }
@@ -76,19 +126,23 @@ pub enum Weak {
 }
 
 impl Weak {
-    /// The number as a scalar of `dtype`, or `None` where that would change its value or its kind.
+    /// The number as a scalar of `dtype`, or `None` where that would change its value or its kind. Floats are rounded.
     pub fn to_value(self, dtype: DType) -> Option<Value> {
-        Some(match (self, dtype) {
-            (Weak::Float(x), DType::F32) => Value::from(x as f32),
-            (Weak::Float(x), DType::F64) => Value::from(x),
-            (Weak::Int(x), DType::F32) => Value::from(x as f32),
-            (Weak::Int(x), DType::F64) => Value::from(x as f64),
-            (Weak::Int(x), DType::I32) => Value::from(i32::try_from(x).ok()?),
-            (Weak::Int(x), DType::I64) => Value::from(x),
-            (Weak::Int(x), DType::U8) => Value::from(u8::try_from(x).ok()?),
-            (Weak::Float(_), DType::I32 | DType::I64 | DType::U8 | DType::Bool) | (Weak::Int(_), DType::Bool) => {
-                return None;
-            }
+        let x = match self {
+            Weak::Float(x) => return dtype.is_float().then(|| Value::of_number(x, dtype)),
+            Weak::Int(x) => x,
+        };
+        Some(match dtype {
+            DType::F32 => Value::from(x as f32),
+            DType::F64 | DType::F16 | DType::Bf16 => Value::of_number(x as f64, dtype),
+            DType::I32 => Value::from(i32::try_from(x).ok()?),
+            DType::I64 => Value::from(x),
+            DType::U8 => Value::from(u8::try_from(x).ok()?),
+            DType::I8 => Value::from(i8::try_from(x).ok()?),
+            DType::I16 => Value::from(i16::try_from(x).ok()?),
+            DType::U16 => Value::from(u16::try_from(x).ok()?),
+            DType::U32 => Value::from(u32::try_from(x).ok()?),
+            DType::Bool => return None,
         })
     }
 }
@@ -106,7 +160,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that tensors hold: `f32`, `f64`, `i32`, `i64`, `u8` or `bool`.
+/// A Rust type that tensors hold: `f32`, `f64`, `f16`, `bf16`, `i8`, `i16`, `i32`, `i64`, `u8`, `u16`, `u32` or `bool`.
 pub trait Element:
     sealed::Sealed + bytemuck::NoUninit + PartialEq + fmt::Debug + fmt::Display + Default + Send + Sync + 'static
 {
@@ -141,7 +195,10 @@ macro_rules! elements {
         }
     )* };
 }
-elements!(f32 => F32, f64 => F64, i32 => I32, i64 => I64, u8 => U8, bool => Bool);
+elements!(
+    f32 => F32, f64 => F64, i32 => I32, i64 => I64, u8 => U8, bool => Bool,
+    f16 => F16, bf16 => Bf16, i8 => I8, i16 => I16, u16 => U16, u32 => U32
+);
 
 /// Runs an expression with a type alias bound to the Rust type of a run-time dtype.
 ///
@@ -176,6 +233,30 @@ macro_rules! with_dtype {
             }
             $crate::DType::Bool => {
                 type $T = bool;
+                $body
+            }
+            $crate::DType::F16 => {
+                type $T = $crate::f16;
+                $body
+            }
+            $crate::DType::Bf16 => {
+                type $T = $crate::bf16;
+                $body
+            }
+            $crate::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            $crate::DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            $crate::DType::U16 => {
+                type $T = u16;
+                $body
+            }
+            $crate::DType::U32 => {
+                type $T = u32;
                 $body
             }
         }

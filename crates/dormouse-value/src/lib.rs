@@ -26,6 +26,7 @@ mod value;
 
 pub use dtype::{DType, Element, Weak};
 pub use dynamic::DynamicOp;
+pub use half::{bf16, f16};
 pub use op::{
     BinaryOp, CompareOp, CumulativeOp, Distribution, Interpolation, LogicalOp, Op, Padding, PoolOp, Real, ReduceOp,
     Resize, Sampling, ScatterOp, SegmentOp, UnaryOp, Window2d, Window3d,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
 use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn, OwnedRepr};
 
 use crate::{DType, Dims, Element, with_dtype};
@@ -30,6 +31,18 @@ pub enum Value {
     U8(ArcArray<u8, IxDyn>),
     /// Elements of booleans.
     Bool(ArcArray<bool, IxDyn>),
+    /// Elements of 16-bit floats.
+    F16(ArcArray<f16, IxDyn>),
+    /// Elements of `bf16`, the upper halves of 32-bit floats.
+    Bf16(ArcArray<bf16, IxDyn>),
+    /// Elements of 8-bit integers.
+    I8(ArcArray<i8, IxDyn>),
+    /// Elements of 16-bit integers.
+    I16(ArcArray<i16, IxDyn>),
+    /// Elements of unsigned 16-bit integers.
+    U16(ArcArray<u16, IxDyn>),
+    /// Elements of unsigned 32-bit integers.
+    U32(ArcArray<u32, IxDyn>),
 }
 
 /// A borrowed value: what a feed of `&array` is.
@@ -47,6 +60,18 @@ pub enum ValueView<'a> {
     U8(ArrayViewD<'a, u8>),
     /// Elements of booleans.
     Bool(ArrayViewD<'a, bool>),
+    /// Elements of 16-bit floats.
+    F16(ArrayViewD<'a, f16>),
+    /// Elements of `bf16`, the upper halves of 32-bit floats.
+    Bf16(ArrayViewD<'a, bf16>),
+    /// Elements of 8-bit integers.
+    I8(ArrayViewD<'a, i8>),
+    /// Elements of 16-bit integers.
+    I16(ArrayViewD<'a, i16>),
+    /// Elements of unsigned 16-bit integers.
+    U16(ArrayViewD<'a, u16>),
+    /// Elements of unsigned 32-bit integers.
+    U32(ArrayViewD<'a, u32>),
 }
 
 /// Runs an expression with the array of a [`Value`] or the view of a [`ValueView`] bound to a name.
@@ -60,6 +85,12 @@ macro_rules! with_array {
             $crate::$kind::I64($array) => $body,
             $crate::$kind::U8($array) => $body,
             $crate::$kind::Bool($array) => $body,
+            $crate::$kind::F16($array) => $body,
+            $crate::$kind::Bf16($array) => $body,
+            $crate::$kind::I8($array) => $body,
+            $crate::$kind::I16($array) => $body,
+            $crate::$kind::U16($array) => $body,
+            $crate::$kind::U32($array) => $body,
         }
     };
 }
@@ -98,6 +129,25 @@ impl Value {
         with_dtype!(dtype, T => T::wrap(ArcArray::from_elem(IxDyn(dims), T::default())))
     }
 
+    /// A number as a scalar of `dtype`: floats are rounded, integers truncated and limited to what the dtype holds, and
+    /// booleans are whether it is not 0.
+    pub fn of_number(x: f64, dtype: DType) -> Value {
+        match dtype {
+            DType::F32 => Value::from(x as f32),
+            DType::F64 => Value::from(x),
+            DType::F16 => Value::from(f16::from_f64(x)),
+            DType::Bf16 => Value::from(bf16::from_f64(x)),
+            DType::I8 => Value::from(x as i8),
+            DType::I16 => Value::from(x as i16),
+            DType::I32 => Value::from(x as i32),
+            DType::I64 => Value::from(x as i64),
+            DType::U8 => Value::from(x as u8),
+            DType::U16 => Value::from(x as u16),
+            DType::U32 => Value::from(x as u32),
+            DType::Bool => Value::from(x != 0.0),
+        }
+    }
+
     /// The elements' type.
     pub fn dtype(&self) -> DType {
         match self {
@@ -107,6 +157,12 @@ impl Value {
             Value::I64(_) => DType::I64,
             Value::U8(_) => DType::U8,
             Value::Bool(_) => DType::Bool,
+            Value::F16(_) => DType::F16,
+            Value::Bf16(_) => DType::Bf16,
+            Value::I8(_) => DType::I8,
+            Value::I16(_) => DType::I16,
+            Value::U16(_) => DType::U16,
+            Value::U32(_) => DType::U32,
         }
     }
 
@@ -197,6 +253,12 @@ impl<'a> ValueView<'a> {
             ValueView::I64(_) => DType::I64,
             ValueView::U8(_) => DType::U8,
             ValueView::Bool(_) => DType::Bool,
+            ValueView::F16(_) => DType::F16,
+            ValueView::Bf16(_) => DType::Bf16,
+            ValueView::I8(_) => DType::I8,
+            ValueView::I16(_) => DType::I16,
+            ValueView::U16(_) => DType::U16,
+            ValueView::U32(_) => DType::U32,
         }
     }
 
@@ -301,4 +363,4 @@ macro_rules! scalar_from_value {
         }
     )* };
 }
-scalar_from_value!(f32, f64, i32, i64, u8, bool);
+scalar_from_value!(f32, f64, i32, i64, u8, bool, f16, bf16, i8, i16, u16, u32);

@@ -83,7 +83,7 @@ pub mod prelude {
         Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
         Regularizer, RmsProp, check_gradients, clip_by_global_norm, exponential_decay, global_step, losses, metrics,
     };
-    pub use dormouse_value::{DType, Interpolation, Padding, Shape, Value, shape};
+    pub use dormouse_value::{DType, Interpolation, Padding, Shape, Value, bf16, f16, shape};
 }
 
 #[cfg(doctest)]

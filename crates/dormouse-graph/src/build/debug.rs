@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dormouse_value::{DType, Op, Shape, Value, ValueView};
+use dormouse_value::{DType, Op, Shape, Value, ValueView, with_array};
 
 use super::array::Array;
 use super::elementwise::Elementwise;
@@ -317,14 +317,7 @@ fn shown(value: &ValueView<'_>, elements: u32) -> String {
             text + if $array.len() > elements as usize { "...]" } else { "]" }
         }};
     }
-    match value {
-        ValueView::F32(a) => of!(a),
-        ValueView::F64(a) => of!(a),
-        ValueView::I32(a) => of!(a),
-        ValueView::I64(a) => of!(a),
-        ValueView::U8(a) => of!(a),
-        ValueView::Bool(a) => of!(a),
-    }
+    with_array!(ValueView, value, a => of!(a))
 }
 
 fn boolean() -> Vec<Fact> {

@@ -158,14 +158,14 @@ pub trait Elementwise: Symbol {
         polygamma Op::Binary(BinaryOp::Polygamma);
     }
 
-    /// x / y in floats: i32 and i64 become f64 first and u8 becomes f32, as in TensorFlow's `truediv`.
+    /// x / y in floats: i32, i64 and u32 become f64 first, smaller integers f32, as in TensorFlow's `truediv`.
     #[track_caller]
     fn true_div(self, other: impl Operand) -> Tensor {
         let x = self.tensor();
         let float = |t: Tensor| match t.dtype() {
-            DType::I32 | DType::I64 => t.cast(DType::F64),
-            DType::U8 => t.cast(DType::F32),
-            DType::F32 | DType::F64 | DType::Bool => t,
+            DType::I32 | DType::I64 | DType::U32 => t.cast(DType::F64),
+            DType::I8 | DType::I16 | DType::U8 | DType::U16 => t.cast(DType::F32),
+            DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::Bool => t,
         };
         match other.weak() {
             Some(_) => float(x) / other,

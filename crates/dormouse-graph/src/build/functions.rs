@@ -201,7 +201,7 @@ pub(super) fn composed(
 #[track_caller]
 fn of_floats(x: Tensor, name: &str) -> Option<Tensor> {
     let dtype = x.dtype();
-    let told = || x.poisoned_or(format!("{name}: takes f32 or f64, not {dtype}; cast it first"));
+    let told = || x.poisoned_or(format!("{name}: takes floats, not {dtype}; cast it first"));
     (!dtype.is_float()).then(told)
 }
 

@@ -214,8 +214,8 @@ fn batched(x: Tensor, f: impl FnOnce(Tensor) -> Tensor) -> Tensor {
 #[track_caller]
 fn resized(x: Tensor, size: [usize; 2], interpolation: Interpolation, sampling: Places) -> Tensor {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let kept = x.dtype().is_float() || interpolation == Interpolation::Nearest;
-    let x = if kept || x.dtype() == DType::Bool { x } else { x.cast(DType::F32) };
+    let kept = matches!(x.dtype(), DType::F32 | DType::F64 | DType::Bool) || interpolation == Interpolation::Nearest;
+    let x = if kept { x } else { x.cast(DType::F32) };
     x.graph().apply(Op::ResizeImages(Resize { interpolation, sampling, size: size.map(number) }), &[x])
 }
 

@@ -97,7 +97,9 @@ pub trait Indexing: Symbol {
         graph.located(|| {
             graph.composite(at, "SequenceMask", |own| {
                 // As wide as either needs, so that no place wraps.
-                let lengths = if lengths.dtype() == DType::U8 { lengths.cast(DType::I32) } else { lengths };
+                let dtype = lengths.dtype();
+                let wide = if dtype == DType::U8 { DType::I32 } else { dtype.wide() };
+                let lengths = if dtype == wide { lengths } else { lengths.cast(wide) };
                 let places = graph.fill(&[maxlen], 0.0, lengths.dtype()).index_along(0, lengths.dtype());
                 let op = Op::Compare(dormouse_value::CompareOp::Less);
                 let node = graph.push_op(at, own, op, &[places, lengths.expand_dims(-1)]);
@@ -261,12 +263,14 @@ impl Graph {
 #[track_caller]
 pub(super) fn number(graph: &Graph, x: f64, dtype: DType) -> Tensor {
     let value = match dtype {
-        DType::F32 => Value::from(x as f32),
-        DType::F64 => Value::from(x),
-        DType::I32 => Value::from(x as i32),
-        DType::I64 => Value::from(x as i64),
+        DType::I8 => Value::from(x as i64 as i8),
+        DType::I16 => Value::from(x as i64 as i16),
         DType::U8 => Value::from(x as i64 as u8),
-        DType::Bool => Value::from(x != 0.0),
+        DType::U16 => Value::from(x as i64 as u16),
+        DType::U32 => Value::from(x as i64 as u32),
+        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I32 | DType::I64 | DType::Bool => {
+            Value::of_number(x, dtype)
+        }
     };
     graph.constant_named(Location::caller(), Naming::Scoped("Const"), value)
 }

@@ -187,7 +187,7 @@ fn logistic(logits: Tensor, labels: Tensor, what: &str, f: impl FnOnce() -> [Ten
     let at = Location::caller();
     let graph = logits.graph();
     if !logits.dtype().is_float() {
-        return logits.poisoned_or(format!("{what}: takes f32 or f64, not {}; cast it first", logits.dtype()));
+        return logits.poisoned_or(format!("{what}: takes floats, not {}; cast it first", logits.dtype()));
     }
     if logits.shape().unify(&labels.shape()).is_none() {
         let shapes = (labels.shape(), logits.shape());
@@ -216,7 +216,7 @@ fn dropped(x: Tensor, rate: f64, noise: Option<Extents>, seed: Option<i64>) -> T
         return x.poisoned_or(format!("dropout: the rate is {rate}, not at least 0 and below 1"));
     }
     if !x.dtype().is_float() {
-        return x.poisoned_or(format!("dropout: takes f32 or f64, not {}; cast it first", x.dtype()));
+        return x.poisoned_or(format!("dropout: takes floats, not {}; cast it first", x.dtype()));
     }
     let mut together = Vec::new();
     if let Some(Extents(noise)) = &noise {

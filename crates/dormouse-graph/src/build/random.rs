@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::panic::Location;
 
-use dormouse_value::{BinaryOp, DType, Distribution, Op, Shape, Value};
+use dormouse_value::{BinaryOp, DType, Distribution, Op, Shape, Value, bf16, f16};
 use smallvec::SmallVec;
 
 use crate::graph::{Graph, Naming};
@@ -140,8 +140,21 @@ impl Random for Uniform {
 
     fn parts(&self) -> Parts {
         // The range is a difference in the tensor's own dtype, as TensorFlow takes it.
-        let range =
-            if self.dtype == DType::F32 { f64::from(self.high as f32 - self.low as f32) } else { self.high - self.low };
+        let range = match self.dtype {
+            DType::F32 => f64::from(self.high as f32 - self.low as f32),
+            DType::F16 => f64::from(f16::from_f64(self.high) - f16::from_f64(self.low)),
+            DType::Bf16 => f64::from(bf16::from_f64(self.high) - bf16::from_f64(self.low)),
+            // Other dtypes are no floats, and refused.
+            DType::F64
+            | DType::I8
+            | DType::I16
+            | DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::U16
+            | DType::U32
+            | DType::Bool => self.high - self.low,
+        };
         Parts {
             distribution: Distribution::Uniform,
             factor: range,
@@ -222,7 +235,7 @@ impl Graph {
         let dtype = distribution.dtype();
         let Parts { distribution, factor, offset, seed, names: [name, op, factor_name, offset_name] } =
             distribution.parts();
-        let weak = |x: f64| if dtype == DType::F64 { Value::from(x) } else { Value::from(x as f32) };
+        let weak = |x: f64| Value::of_number(x, dtype);
         let operands: SmallVec<[Tensor; 1]> = shape.ok().into_iter().collect();
         let fact = Fact::new(dtype, shape.map_or_else(Shape::known, Tensor::shape));
         let facts: SmallVec<[Fact; 1]> = operands.iter().map(|t| t.fact()).collect();
@@ -282,15 +295,7 @@ impl Graph {
     /// A tensor of these extents, every element the same number.
     #[track_caller]
     pub fn fill(&self, dims: &[usize], number: f64, dtype: DType) -> Tensor {
-        let value = match dtype {
-            DType::F32 => Value::from(number as f32),
-            DType::F64 => Value::from(number),
-            DType::I32 => Value::from(number as i32),
-            DType::I64 => Value::from(number as i64),
-            DType::U8 => Value::from(number as u8),
-            DType::Bool => Value::from(number != 0.0),
-        };
-        let scalar = self.constant(value);
+        let scalar = self.constant(Value::of_number(number, dtype));
         let dims = dims.iter().map(|&n| n as u64).collect();
         self.apply_named("fill", Op::BroadcastTo { dims }, &[scalar])
     }

@@ -3,7 +3,7 @@
 
 use std::panic::Location;
 
-use dormouse_value::{BinaryOp, DType, Distribution, Op, Real};
+use dormouse_value::{BinaryOp, DType, Distribution, Op, Real, f16};
 use smallvec::SmallVec;
 
 use super::array::Array;
@@ -33,7 +33,7 @@ pub trait Sampling: Symbol {
         gamma(shapes, Some(rate.tensor_like(shapes)), dims, seed)
     }
 
-    /// Counts of events that come at these rates: `[..] → [dims.., ..]`. Rates are floats; counts are f32, f64, i32 or i64.
+    /// Counts of events that come at these rates: `[..] → [dims.., ..]`. Rates are floats; counts are f16, f32, f64, i32 or i64.
     #[track_caller]
     fn random_poisson(self, dims: &[usize], dtype: DType, seed: Option<i64>) -> Tensor {
         let (at, rates) = (Location::caller(), self.tensor());
@@ -255,7 +255,20 @@ fn gamma(shapes: Tensor, rate: Option<Tensor>, dims: &[usize], seed: Option<i64>
             let drawn =
                 repeated(shapes, "RandomGamma", dims, None, |samples| (Distribution::Gamma { samples }, dtype, seed));
             let scaled = rate.map_or(drawn, |rate| drawn / rate);
-            let least = if dtype == DType::F64 { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) };
+            let least = match dtype {
+                DType::F16 => f64::from(f16::MIN_POSITIVE),
+                DType::F32 | DType::Bf16 => f64::from(f32::MIN_POSITIVE),
+                // Other dtypes are no floats, and refused.
+                DType::F64
+                | DType::I8
+                | DType::I16
+                | DType::I32
+                | DType::I64
+                | DType::U8
+                | DType::U16
+                | DType::U32
+                | DType::Bool => f64::MIN_POSITIVE,
+            };
             let node = graph.push_op(at, own, Op::Binary(BinaryOp::Maximum), &[least.tensor_like(scaled), scaled]);
             Tensor::new(graph.handle(), Output { node, port: 0 })
         })

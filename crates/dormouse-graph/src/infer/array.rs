@@ -13,8 +13,12 @@ fn shaped(dtype: DType, shape: Shape) -> Facts {
 
 pub(super) fn matmul(transpose_a: bool, transpose_b: bool, a: &Fact, b: &Fact) -> Facts {
     same_dtype(a, b)?;
-    if a.dtype == DType::Bool {
-        return Err("takes numbers, not bool; cast them first".to_owned());
+    match a.dtype {
+        DType::Bool => return Err("takes numbers, not bool; cast them first".to_owned()),
+        DType::I8 | DType::U16 | DType::U32 => {
+            return Err(format!("takes floats, i16, i32, i64 or u8, not {}; cast them first", a.dtype));
+        }
+        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I16 | DType::I32 | DType::I64 | DType::U8 => {}
     }
     let (Some(da), Some(db)) = (a.shape.dims(), b.shape.dims()) else {
         for (side, shape) in [("left", &a.shape), ("right", &b.shape)] {
@@ -316,8 +320,8 @@ pub(super) fn gather_grad(axis: i32, dy: &Fact, indices: &Fact, like: &Fact) -> 
 }
 
 pub(super) fn one_hot(depth: u32, axis: i32, dtype: DType, indices: &Fact) -> Facts {
-    if !indices.dtype.is_integer() {
-        return Err(format!("indices are u8, i32 or i64, not {}", indices.dtype));
+    if !matches!(indices.dtype, DType::I8 | DType::I32 | DType::I64 | DType::U8) {
+        return Err(format!("indices are i8, u8, i32 or i64, not {}", indices.dtype));
     }
     let Some(dims) = indices.shape.dims() else { return shaped(dtype, Shape::unknown()) };
     let axis = axis_of(axis, dims.len() + 1)?;

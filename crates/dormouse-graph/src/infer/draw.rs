@@ -16,7 +16,7 @@ pub fn drawn(distribution: Distribution, operands: &[Fact], told: &Fact) -> Resu
         if suits { Ok(()) } else { Err(format!("draws {what}, not {}", told.dtype)) }
     };
     let floats = |what: &str, fact: &Fact| {
-        if fact.dtype.is_float() { Ok(()) } else { Err(format!("{what} are f32 or f64, not {}", fact.dtype)) }
+        if fact.dtype.is_float() { Ok(()) } else { Err(format!("{what} are floats, not {}", fact.dtype)) }
     };
     let repeated = |samples: u32, shape: &Shape| match shape.dims() {
         None => Shape::unknown(),
@@ -24,7 +24,7 @@ pub fn drawn(distribution: Distribution, operands: &[Fact], told: &Fact) -> Resu
     };
     match (distribution, operands) {
         (Distribution::Uniform | Distribution::Normal | Distribution::TruncatedNormal, _) => {
-            draws(told.dtype.is_float(), "f32 or f64")?;
+            draws(told.dtype.is_float(), "floats")?;
             of(filled(operands, told)?)
         }
         (Distribution::UniformInt { low, high }, _) => {
@@ -44,8 +44,8 @@ pub fn drawn(distribution: Distribution, operands: &[Fact], told: &Fact) -> Resu
         }
         (Distribution::Poisson { samples }, [rates]) => {
             floats("rates", rates)?;
-            let numbers = matches!(told.dtype, DType::F32 | DType::F64 | DType::I32 | DType::I64);
-            draws(numbers, "f32, f64, i32 or i64")?;
+            let numbers = matches!(told.dtype, DType::F16 | DType::F32 | DType::F64 | DType::I32 | DType::I64);
+            draws(numbers, "f16, f32, f64, i32 or i64")?;
             of(repeated(samples, &rates.shape))
         }
         (Distribution::Categorical { samples }, [logits]) => {

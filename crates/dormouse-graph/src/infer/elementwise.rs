@@ -11,7 +11,20 @@ pub(super) fn ensure_shape(shape: &Shape, x: &Fact) -> Facts {
 }
 
 pub(super) fn floats(x: &Fact) -> Facts {
-    if x.dtype.is_float() { one(x.clone()) } else { Err(format!("takes f32 or f64, not {}; cast it first", x.dtype)) }
+    if x.dtype.is_float() { one(x.clone()) } else { Err(format!("takes floats, not {}; cast it first", x.dtype)) }
+}
+
+/// Floats that are computed with all their digits: what TensorFlow has no half-precision kernel of.
+pub(super) fn single_or_double(x: &Fact) -> Facts {
+    if matches!(x.dtype, DType::F32 | DType::F64) {
+        one(x.clone())
+    } else {
+        Err(format!("takes f32 or f64, not {}; cast it first", x.dtype))
+    }
+}
+
+fn not_bf16(x: &Fact) -> Facts {
+    if x.dtype == DType::Bf16 { Err("takes f16, f32 or f64, not bf16; cast it first".to_owned()) } else { floats(x) }
 }
 
 fn numbers(x: &Fact) -> Facts {
@@ -19,7 +32,11 @@ fn numbers(x: &Fact) -> Facts {
 }
 
 fn signed(x: &Fact) -> Facts {
-    if x.dtype == DType::U8 { Err("takes signed numbers, not u8; cast it first".to_owned()) } else { numbers(x) }
+    if x.dtype.is_unsigned() {
+        Err(format!("takes signed numbers, not {}; cast it first", x.dtype))
+    } else {
+        numbers(x)
+    }
 }
 
 fn integers(x: &Fact) -> Facts {
@@ -64,11 +81,10 @@ pub(super) fn unary(op: UnaryOp, x: &Fact) -> Facts {
         | UnaryOp::Atanh
         | UnaryOp::Erf
         | UnaryOp::Erfc
-        | UnaryOp::Lgamma
-        | UnaryOp::Digamma
         | UnaryOp::Softsign
         | UnaryOp::Relu6
         | UnaryOp::Selu => floats(x),
+        UnaryOp::Lgamma | UnaryOp::Digamma => not_bf16(x),
         UnaryOp::Invert => integers(x),
     }
 }
@@ -86,8 +102,17 @@ pub(super) fn binary(op: BinaryOp, a: &Fact, b: &Fact) -> Facts {
         signed(a)?;
     }
     match op {
-        BinaryOp::Atan2 | BinaryOp::Zeta | BinaryOp::Polygamma => {
+        BinaryOp::Atan2 => {
             floats(a)?;
+        }
+        // TensorFlow has these in f32 and f64 only, and in f16 what their derivatives come of.
+        BinaryOp::Zeta | BinaryOp::Polygamma => {
+            not_bf16(a)?;
+        }
+        BinaryOp::SquaredDifference | BinaryOp::TruncateMod
+            if matches!(a.dtype, DType::I8 | DType::I16 | DType::U16 | DType::U32) =>
+        {
+            return Err(format!("takes floats, i32, i64 or u8, not {}; cast them first", a.dtype));
         }
         BinaryOp::BitwiseAnd
         | BinaryOp::BitwiseOr

@@ -40,6 +40,9 @@ pub(super) fn resize_grad(resize: Resize, dy: &Fact, like: &Fact) -> Facts {
 
 pub(super) fn suppress(size: u32, boxes: &Fact, scores: &Fact) -> Facts {
     floats(boxes)?;
+    if boxes.dtype == DType::Bf16 {
+        return Err("takes f16, f32 or f64, not bf16; cast them first".to_owned());
+    }
     same_dtype(boxes, scores)?;
     let dims = of_rank("boxes", &boxes.shape, 2)?;
     let count = of_rank("scores", &scores.shape, 1)?[0];

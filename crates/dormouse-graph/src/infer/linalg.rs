@@ -1,9 +1,9 @@
 //! Inference of what takes square matrices.
 
-use dormouse_value::{Dim, Shape};
+use dormouse_value::{DType, Dim, Shape};
 use smallvec::{SmallVec, smallvec};
 
-use super::elementwise::floats;
+use super::elementwise::single_or_double;
 use super::{Facts, one, same_dtype};
 use crate::node::Fact;
 
@@ -15,8 +15,16 @@ fn square(a: &Shape) -> Result<Option<(&[Dim], Dim)>, String> {
     Ok(Some((before, n)))
 }
 
+pub(super) fn inverse(a: &Fact) -> Facts {
+    if a.dtype == DType::F16 { shaped(a) } else { of_square(a) }
+}
+
 pub(super) fn of_square(a: &Fact) -> Facts {
-    floats(a)?;
+    single_or_double(a)?;
+    shaped(a)
+}
+
+fn shaped(a: &Fact) -> Facts {
     let shape = match square(&a.shape)? {
         None => Shape::unknown(),
         Some((before, n)) => before.iter().chain([&n, &n]).copied().collect(),
@@ -25,7 +33,7 @@ pub(super) fn of_square(a: &Fact) -> Facts {
 }
 
 pub(super) fn solve(a: &Fact, b: &Fact) -> Facts {
-    floats(a)?;
+    single_or_double(a)?;
     same_dtype(a, b)?;
     let matrices = square(&a.shape)?;
     let Some(dims) = b.shape.dims() else { return one(Fact { dtype: a.dtype, shape: Shape::unknown() }) };
@@ -47,7 +55,7 @@ pub(super) fn solve(a: &Fact, b: &Fact) -> Facts {
 }
 
 pub(super) fn determinant(a: &Fact) -> Facts {
-    floats(a)?;
+    single_or_double(a)?;
     let shape = square(&a.shape)?.map_or_else(Shape::unknown, |(before, _)| before.iter().copied().collect());
     one(Fact { dtype: a.dtype, shape })
 }

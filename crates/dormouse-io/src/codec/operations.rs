@@ -48,7 +48,10 @@ macro_rules! exemplars {
     };
 }
 
-exemplars!(dtypes: DType { F32 = "00", F64 = "01", I32 = "02", I64 = "03", U8 = "04", Bool = "05", });
+exemplars!(dtypes: DType {
+    F32 = "00", F64 = "01", I32 = "02", I64 = "03", U8 = "04", Bool = "05", F16 = "06", Bf16 = "07", I8 = "08", I16 = "09",
+    U16 = "0a", U32 = "0b",
+});
 
 exemplars!(unary: UnaryOp {
     Neg = "00", Abs = "01", Sign = "02", Square = "03", Sqrt = "04", Rsqrt = "05", Reciprocal = "06", Exp = "07",

@@ -51,7 +51,16 @@ fn numbers(op: &str, dtype: DType, numbers: Vec<usize>) -> Result<Kernel, Kernel
     let limit = match dtype {
         DType::I32 => i32::MAX as usize,
         DType::I64 => i64::MAX as usize,
-        DType::F32 | DType::F64 | DType::U8 | DType::Bool => {
+        DType::F32
+        | DType::F64
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::Bool => {
             return Err(KernelError::new(format!("{op}: gives i32 or i64, not {dtype}")));
         }
     };

@@ -28,12 +28,12 @@ pub(crate) struct OneHotValues {
 /// (indices): `on` at the index along the new axis, `off` elsewhere.
 ///
 /// # Errors
-/// When indices are not i32, i64 or u8, or the result does not fit.
+/// When indices are not i8, i32, i64 or u8, or the result does not fit.
 pub(crate) fn one_hot(values: OneHotValues, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
     let ([indices], output) = operands("one_hot", inputs, outputs)?;
     let axis = axis_of("one_hot", values.axis, indices.dims.len() + 1)?;
-    if !indices.dtype.is_integer() {
-        return Err(KernelError::new(format!("one_hot: indices are i32, i64 or u8, not {indices}")));
+    if !matches!(indices.dtype, DType::I8 | DType::I32 | DType::I64 | DType::U8) {
+        return Err(KernelError::new(format!("one_hot: indices are i8, i32, i64 or u8, not {indices}")));
     }
     let mut dims = indices.dims.clone();
     dims.insert(axis, values.depth as usize);
@@ -103,6 +103,8 @@ impl Body for OneHot {
         with_word!(self.dtype, T => unsafe {
             if self.indices == DType::U8 {
                 self.fill::<T, u8>(args, tile);
+            } else if self.indices == DType::I8 {
+                self.fill::<T, i8>(args, tile);
             } else {
                 with_index!(self.indices, I => self.fill::<T, I>(args, tile));
             }
@@ -124,11 +126,11 @@ mod tests {
     proptest! {
         #[test]
         fn one_hot_compares(
-            dims in any_dims(), dtype in any_dtype(), depth in 0..9_u32, place in 0..5_i32, kind in 0..3_usize, seed in any::<u64>(),
+            dims in any_dims(), dtype in any_dtype(), depth in 0..9_u32, place in 0..5_i32, kind in 0..4_usize, seed in any::<u64>(),
         ) {
             let rank = dims.len() as i32 + 1;
             let axis = place % rank;
-            let index_dtype = [DType::I32, DType::I64, DType::U8][kind];
+            let index_dtype = [DType::I32, DType::I64, DType::U8, DType::I8][kind];
             let below = if index_dtype == DType::U8 { 0 } else { -2 };
             let count = dims.iter().product();
             let at = Array::new(index_dtype, &dims, scattered(count, 12, seed).into_iter().map(|n| n + below));
@@ -149,7 +151,7 @@ mod tests {
     fn misfits_are_errors() {
         let x = Spec::new(DType::Bool, &[10, 4]);
         let op = Op::OneHot { depth: 3, axis: -1, on: Real(1.0), off: Real(0.0), dtype: DType::F32 };
-        assert_eq!(error(&op, &[&x], &x), "one_hot: indices are i32, i64 or u8, not bool[10, 4]");
+        assert_eq!(error(&op, &[&x], &x), "one_hot: indices are i8, i32, i64 or u8, not bool[10, 4]");
         let at = Spec::new(DType::I32, &[2]);
         assert_eq!(error(&op, &[&at], &at), "one_hot: of i32[2] gives f32[2, 3], not i32[2]");
         let op = Op::OneHot { depth: 3, axis: -3, on: Real(1.0), off: Real(0.0), dtype: DType::F32 };

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::gather::{Index, with_index};
 use super::gather_nd::Places;
-use super::{BYTES_PER_NANO, Number, RUN_NANOS, Ranges, nothing, operands, require_result, with_number};
+use super::{BYTES_PER_NANO, Number, RUN_NANOS, Ranges, nothing, operands, require_result, with_number, with_word};
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
 /// (x, indices, updates): x with the updates at the indices.
@@ -115,7 +115,7 @@ impl ScatterNd {
 
     /// # Safety
     /// As of [`Body::run`] in phase 2.
-    unsafe fn change<T: Scattered, I: Index>(&self, args: &Args<'_>, tile: usize) {
+    unsafe fn change<T: Element, I: Index>(&self, args: &Args<'_>, tile: usize, changed: impl Fn(T, T) -> T) {
         let Places { slices, count, inner, .. } = self.places;
         // SAFETY: the indices and the updates have as many elements.
         let (indices, updates) = unsafe { (args.input::<I>(1, self.places.len()), args.input::<T>(2, self.len)) };
@@ -128,7 +128,7 @@ impl ScatterNd {
                 // SAFETY: these columns of this part of the result are this tile's alone.
                 let y = unsafe { args.output::<T>(0, start, columns.len()) };
                 let updates = &updates[place * inner + columns.start..][..columns.len()];
-                y.iter_mut().zip(updates).for_each(|(y, &u)| *y = y.changed(self.op, u));
+                y.iter_mut().zip(updates).for_each(|(y, &u)| *y = changed(*y, u));
             }
         }
     }
@@ -140,19 +140,24 @@ impl Body for ScatterNd {
             // SAFETY: the caller's contract.
             return with_index!(self.places.index_dtype(), I => unsafe { self.check::<I>(args) });
         }
-        // A boolean is a byte that nothing is added to.
-        let dtype = if self.dtype == DType::Bool { DType::U8 } else { self.dtype };
-        with_number!(
-            dtype,
-            T => if phase == 1 {
+        if phase == 1 {
+            // SAFETY: the caller's contract; a word is as long as the dtype.
+            with_word!(self.dtype, T => unsafe { self.copy::<T>(args, tile) });
+        } else if self.op == ScatterOp::Update {
+            // SAFETY: the caller's contract; a word is as long as the dtype.
+            with_word!(self.dtype, T => with_index!(self.places.index_dtype(), I => unsafe {
+                self.change::<T, I>(args, tile, |_, update| update);
+            }));
+        } else {
+            with_number!(
+                self.dtype,
                 // SAFETY: the caller's contract.
-                unsafe { self.copy::<T>(args, tile) };
-            } else {
-                // SAFETY: the caller's contract.
-                with_index!(self.places.index_dtype(), I => unsafe { self.change::<T, I>(args, tile) });
-            },
-            {}
-        );
+                T => with_index!(self.places.index_dtype(), I => unsafe {
+                    self.change::<T, I>(args, tile, |x, update| x.changed(self.op, update));
+                }),
+                {}
+            );
+        }
         Ok(())
     }
 }
@@ -174,7 +179,7 @@ mod tests {
             at in prop::collection::vec(0..5_usize, 0..3), which in 0..3_usize, seed in any::<u64>(),
         ) {
             let op = [ScatterOp::Update, ScatterOp::Add, ScatterOp::Sub][which];
-            prop_assume!(dtype != DType::Bool || op == ScatterOp::Update);
+            prop_assume!(dtype != DType::Bool && dtype.wide() == dtype || op == ScatterOp::Update);
             prop_assume!(batch + depth <= dims.len() && dims[batch..batch + depth].iter().all(|n| *n > 0));
             let (outer, extents, inner) = (&dims[..batch], &dims[batch..batch + depth], &dims[batch + depth..]);
             let places = [outer, &at].concat();

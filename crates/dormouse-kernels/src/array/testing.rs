@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use dormouse_value::{DType, Op};
+use dormouse_value::{DType, Op, bf16, f16};
 use proptest::prelude::*;
 
 use crate::{Args, Kernel, KernelError, Spec, compile};
@@ -37,11 +37,17 @@ impl Array {
     }
 }
 
-/// What a dtype makes of a number: u8 wraps, booleans are odd or not.
+/// What a dtype makes of a number: short integers wrap, booleans are odd or not.
 pub(super) fn fit(dtype: DType, number: i64) -> i64 {
     match dtype {
-        DType::U8 => number.rem_euclid(256),
+        DType::U8 => i64::from(number as u8),
+        DType::I8 => i64::from(number as i8),
+        DType::I16 => i64::from(number as i16),
+        DType::U16 => i64::from(number as u16),
+        DType::U32 => i64::from(number as u32),
         DType::Bool => number.rem_euclid(2),
+        DType::F16 => f64::from(f16::from_f64(number as f64)) as i64,
+        DType::Bf16 => f64::from(bf16::from_f64(number as f64)) as i64,
         DType::F32 | DType::F64 | DType::I32 | DType::I64 => number,
     }
 }
@@ -72,6 +78,11 @@ pub(super) fn scattered(count: usize, limit: usize, seed: u64) -> Vec<i64> {
 
 pub(super) fn any_dtype() -> impl Strategy<Value = DType> {
     prop::sample::select(DType::ALL.to_vec())
+}
+
+/// One of the types that numbers are computed in.
+pub(super) fn any_number() -> impl Strategy<Value = DType> {
+    prop::sample::select(vec![DType::F32, DType::F64, DType::I32, DType::I64, DType::U8])
 }
 
 /// Up to four axes of 0 to 5 elements, longer ones now and then.
@@ -162,7 +173,11 @@ impl Buffer {
                 DType::F64 => (n as f64).to_ne_bytes().to_vec(),
                 DType::I32 => (n as i32).to_ne_bytes().to_vec(),
                 DType::I64 => n.to_ne_bytes().to_vec(),
-                DType::U8 | DType::Bool => vec![n as u8],
+                DType::U8 | DType::I8 | DType::Bool => vec![n as u8],
+                DType::I16 | DType::U16 => (n as u16).to_ne_bytes().to_vec(),
+                DType::U32 => (n as u32).to_ne_bytes().to_vec(),
+                DType::F16 => f16::from_f64(n as f64).to_ne_bytes().to_vec(),
+                DType::Bf16 => bf16::from_f64(n as f64).to_ne_bytes().to_vec(),
             })
             .collect();
         let words = bytes.chunks(8).map(|chunk| {
@@ -181,6 +196,12 @@ impl Buffer {
             DType::I32 => i64::from(i32::from_ne_bytes(bytes.try_into().unwrap())),
             DType::I64 => i64::from_ne_bytes(bytes.try_into().unwrap()),
             DType::U8 | DType::Bool => i64::from(bytes[0]),
+            DType::I8 => i64::from(bytes[0] as i8),
+            DType::I16 => i64::from(i16::from_ne_bytes(bytes.try_into().unwrap())),
+            DType::U16 => i64::from(u16::from_ne_bytes(bytes.try_into().unwrap())),
+            DType::U32 => i64::from(u32::from_ne_bytes(bytes.try_into().unwrap())),
+            DType::F16 => f64::from(f16::from_ne_bytes(bytes.try_into().unwrap())) as i64,
+            DType::Bf16 => f64::from(bf16::from_ne_bytes(bytes.try_into().unwrap())) as i64,
         };
         bytes.chunks(spec.dtype.size()).map(number).collect()
     }

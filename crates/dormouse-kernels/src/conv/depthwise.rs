@@ -121,7 +121,17 @@ pub(crate) fn compile_filter_grad(window: &Window2d, inputs: &[Spec], outputs: &
     let cost = extents.cost([x, filter, dy]);
     Ok(match extents.dtype {
         DType::F64 => filter::kernel::<f64>(&extents, cost),
-        DType::F32 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => filter::kernel::<f32>(&extents, cost),
+        DType::F32
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => filter::kernel::<f32>(&extents, cost),
     })
 }
 
@@ -139,9 +149,17 @@ struct Shares {
 fn kernel(extents: Extents, lattices: [Lattice; 2], shares: Shares, cost: Cost) -> Kernel {
     match extents.dtype {
         DType::F64 => correlation::<f64>(&extents, lattices, shares, cost),
-        DType::F32 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
-            correlation::<f32>(&extents, lattices, shares, cost)
-        }
+        DType::F32
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => correlation::<f32>(&extents, lattices, shares, cost),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn operation(op: BinaryOp, dtype: DType) -> Option<Operation> {
         DType::I32 => i32::operation(op),
         DType::I64 => i64::operation(op),
         DType::U8 => byte(op),
-        DType::Bool => None,
+        DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => None,
     }
 }
 

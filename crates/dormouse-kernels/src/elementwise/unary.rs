@@ -21,6 +21,7 @@ pub(super) fn operation(op: UnaryOp, dtype: DType) -> Option<Operation> {
         DType::Bool => {
             (op == UnaryOp::LogicalNot).then(|| Operation::simple(unary!(|x: u8| -> u8 { x ^ 1 }), DType::Bool))
         }
+        DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => None,
     }
 }
 

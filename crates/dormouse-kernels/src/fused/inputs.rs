@@ -200,13 +200,14 @@ unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
 /// `len` copies of the element at `from`.
 ///
 /// # Safety
-/// Both are aligned to elements of `size` bytes, 1, 4 or 8; `to` has room for `len`.
+/// Both are aligned to elements of `size` bytes, 1, 2, 4 or 8; `to` has room for `len`.
 unsafe fn fill(from: *const u8, to: *mut u8, size: usize, len: usize) {
     // SAFETY: the caller's contract.
     unsafe {
         match size {
             8 => std::slice::from_raw_parts_mut(to.cast::<u64>(), len).fill(*from.cast::<u64>()),
             4 => std::slice::from_raw_parts_mut(to.cast::<u32>(), len).fill(*from.cast::<u32>()),
+            2 => std::slice::from_raw_parts_mut(to.cast::<u16>(), len).fill(*from.cast::<u16>()),
             _ => std::slice::from_raw_parts_mut(to, len).fill(*from),
         }
     }

@@ -126,7 +126,16 @@ pub(crate) fn resize(resize: Resize, inputs: &[Spec], outputs: &[Spec]) -> Resul
         }
         (
             Interpolation::Nearest | Interpolation::Bilinear | Interpolation::Bicubic | Interpolation::Area,
-            DType::I32 | DType::I64 | DType::U8 | DType::Bool,
+            DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::Bool
+            | DType::F16
+            | DType::Bf16
+            | DType::I8
+            | DType::I16
+            | DType::U16
+            | DType::U32,
         ) => Err(KernelError::new(format!("{OP}: {x} is not interpolated; cast it to f32"))),
     }
 }
@@ -159,9 +168,16 @@ pub(crate) fn resize_grad(resize: Resize, inputs: &[Spec], outputs: &[Spec]) -> 
     match dy.dtype {
         DType::F32 => Ok(backward::<f32>(Layout::new(OP, resize, like, dy, f32::of)?, output)),
         DType::F64 => Ok(backward::<f64>(Layout::new(OP, resize, like, dy, f64::of)?, output)),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
-            Err(KernelError::new(format!("{OP}: {dy} carries no gradient")))
-        }
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(KernelError::new(format!("{OP}: {dy} carries no gradient"))),
     }
 }
 

@@ -66,7 +66,16 @@ pub(crate) fn suppress(
     let kernel = match boxes.dtype {
         DType::F32 => Kernel::new(1, cost, Suppression::<f32> { chosen, element: std::marker::PhantomData }),
         DType::F64 => Kernel::new(1, cost, Suppression::<f64> { chosen, element: std::marker::PhantomData }),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => {
             return Err(KernelError::new(format!("{OP}: boxes are floats, not {boxes}")));
         }
     };

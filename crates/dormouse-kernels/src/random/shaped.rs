@@ -195,14 +195,30 @@ pub(super) fn poisson(samples: u32, key: RandomKey, rates: &Spec, output: &Spec)
                 DType::F64 => Ok(Shaped::<$rate, f64>::kernel(Of::Poisson, samples, key, output)),
                 DType::I32 => Ok(Shaped::<$rate, i32>::kernel(Of::Poisson, samples, key, output)),
                 DType::I64 => Ok(Shaped::<$rate, i64>::kernel(Of::Poisson, samples, key, output)),
-                DType::U8 | DType::Bool => Err(refused(output)),
+                DType::U8
+                | DType::Bool
+                | DType::F16
+                | DType::Bf16
+                | DType::I8
+                | DType::I16
+                | DType::U16
+                | DType::U32 => Err(refused(output)),
             }
         };
     }
     match rates.dtype {
         DType::F32 => kernel!(f32),
         DType::F64 => kernel!(f64),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => Err(refused(output)),
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(refused(output)),
     }
 }
 

@@ -53,7 +53,16 @@ pub(super) fn uniform(low: i64, high: i64, key: RandomKey, output: &Spec) -> Res
     match output.dtype {
         DType::I32 => Ok(UniformInt::<i32>::kernel(low, count, key, output)),
         DType::I64 => Ok(UniformInt::<i64>::kernel(low, count, key, output)),
-        DType::F32 | DType::F64 | DType::U8 | DType::Bool => Err(refused(output)),
+        DType::F32
+        | DType::F64
+        | DType::U8
+        | DType::Bool
+        | DType::F16
+        | DType::Bf16
+        | DType::I8
+        | DType::I16
+        | DType::U16
+        | DType::U32 => Err(refused(output)),
     }
 }
 

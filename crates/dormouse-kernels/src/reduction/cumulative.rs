@@ -65,7 +65,9 @@ pub(crate) fn cumulative(
         DType::I32 => of!(i32),
         DType::I64 => of!(i64),
         DType::U8 => of!(u8),
-        DType::Bool => Err(KernelError::new(format!("{name}: takes numbers, not {x}; cast it first"))),
+        DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+            Err(KernelError::new(format!("{name}: takes numbers, not {x}; cast it first")))
+        }
     }
 }
 

@@ -65,9 +65,19 @@ fn extreme(
                 (DType::I64, Direction::Largest) => Ok(kernel::<$t, i64, Largest>(shape)),
                 (DType::I32, Direction::Smallest) => Ok(kernel::<$t, i32, Smallest>(shape)),
                 (DType::I64, Direction::Smallest) => Ok(kernel::<$t, i64, Smallest>(shape)),
-                (DType::F32 | DType::F64 | DType::U8 | DType::Bool, _) => {
-                    Err(KernelError::new(format!("{name}: an index is i32 or i64, not {output}")))
-                }
+                (
+                    DType::F32
+                    | DType::F64
+                    | DType::U8
+                    | DType::Bool
+                    | DType::F16
+                    | DType::Bf16
+                    | DType::I8
+                    | DType::I16
+                    | DType::U16
+                    | DType::U32,
+                    _,
+                ) => Err(KernelError::new(format!("{name}: an index is i32 or i64, not {output}"))),
             }
         };
     }
@@ -78,6 +88,9 @@ fn extreme(
         DType::I64 => of!(i64),
         DType::U8 => of!(u8),
         DType::Bool => of!(bool),
+        DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+            Err(KernelError::new(format!("{name}: {} is compared as {}; cast it first", x.dtype, x.dtype.wide())))
+        }
     }
 }
 

@@ -418,10 +418,10 @@ fn l2_loss_is_half_the_square_sum() {
 fn index_of(op: &Op, x: Value, out: &[usize]) -> Vec<i64> {
     let output = if let Op::ArgMax { output, .. } | Op::ArgMin { output, .. } = op { *output } else { DType::I64 };
     let y = run(op, &[x], &[Spec::new(output, out)]).unwrap().remove(0);
-    match output {
-        DType::I32 => y.to_vec::<i32>().unwrap().into_iter().map(i64::from).collect(),
-        DType::F32 | DType::F64 | DType::I64 | DType::U8 | DType::Bool => y.to_vec::<i64>().unwrap(),
+    if output == DType::I32 {
+        return y.to_vec::<i32>().unwrap().into_iter().map(i64::from).collect();
     }
+    y.to_vec::<i64>().unwrap()
 }
 
 /// What TensorFlow 2.21 gave for the same operands, as rows and as columns.

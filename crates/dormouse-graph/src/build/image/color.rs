@@ -143,7 +143,7 @@ pub trait Colors: Symbol {
         }
     }
 
-    /// Each image less its mean and by its deviation, 1/√(its cells) at least, in f32; f64 stays f64.
+    /// Each image less its mean and by its deviation, 1/√(its cells) at least, in f32; f16 and f64 stay what they are.
     #[track_caller]
     fn per_image_standardization(self) -> Tensor {
         let x = self.tensor();
@@ -151,7 +151,7 @@ pub trait Colors: Symbol {
             return x.poisoned_or(unfit(x, "per_image_standardization"));
         }
         x.graph().located(|| {
-            let x = if x.dtype() == DType::F64 { x } else { x.cast(DType::F32) };
+            let x = if matches!(x.dtype(), DType::F64 | DType::F16) { x } else { x.cast(DType::F32) };
             let axes = || keep_dims([-3, -2, -1]);
             let mean = x.mean_over(axes());
             let deviation = x.squared_difference(mean).mean_over(axes()).sqrt();
@@ -183,13 +183,17 @@ fn has_channels(x: Tensor, count: u64) -> bool {
     x.shape().rank() != Some(0) && last.unify(Dim::Known(count)).is_some()
 }
 
-/// The largest number of an integer dtype.
-fn most(dtype: DType) -> f64 {
+/// The largest number of an integer dtype; 1 of others.
+pub(super) fn most(dtype: DType) -> f64 {
     match dtype {
         DType::U8 => f64::from(u8::MAX),
+        DType::U16 => f64::from(u16::MAX),
+        DType::U32 => f64::from(u32::MAX),
+        DType::I8 => f64::from(i8::MAX),
+        DType::I16 => f64::from(i16::MAX),
         DType::I32 => f64::from(i32::MAX),
         DType::I64 => i64::MAX as f64,
-        DType::F32 | DType::F64 | DType::Bool => 1.0,
+        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::Bool => 1.0,
     }
 }
 
@@ -208,15 +212,17 @@ pub(super) fn converted(x: Tensor, dtype: DType, saturate: bool) -> Tensor {
         // A cast of floats gives the nearest that the dtype holds.
         (true, false) => (x * (most(dtype) + 0.5)).cast(dtype),
         (false, false) => {
-            let bits = |dtype: DType| if dtype == DType::U8 { 8 } else { 8 * dtype.size() as u32 - 1 };
+            let bits = |dtype: DType| 8 * dtype.size() as u32 - u32::from(!dtype.is_unsigned());
             let (own, to) = (bits(from), bits(dtype));
             let factor = |bits: u32, dtype: DType| x.graph().constant(1_i64 << bits).cast(dtype);
+            let from_zero = |x: Tensor| {
+                if saturate && dtype.is_unsigned() && !from.is_unsigned() { x.maximum(0) } else { x }
+            };
             if own > to {
                 let scaled = x.floor_div(factor(own - to, from));
-                let limited = if saturate && dtype == DType::U8 { scaled.maximum(0) } else { scaled };
-                limited.cast(dtype)
+                from_zero(scaled).cast(dtype)
             } else {
-                x.cast(dtype) * factor(to - own, dtype)
+                from_zero(x).cast(dtype) * factor(to - own, dtype)
             }
         }
     }

@@ -3,7 +3,7 @@
 use dormouse_value::{DType, Op, Padding};
 use smallvec::smallvec;
 
-use super::color::converted;
+use super::color::{converted, most as largest};
 use crate::build::array::Array;
 use crate::build::elementwise::Elementwise;
 use crate::build::nn::{Conv2d, Nn};
@@ -134,12 +134,7 @@ fn floats(x: Tensor) -> Tensor {
 
 /// The largest number of images, in what [`floats`] makes of them.
 fn scaled(most: f64, dtype: DType) -> f64 {
-    match dtype {
-        DType::U8 => most / f64::from(u8::MAX),
-        DType::I32 => most / f64::from(i32::MAX),
-        DType::I64 => most / i64::MAX as f64,
-        DType::F32 | DType::F64 | DType::Bool => most,
-    }
+    most / largest(dtype)
 }
 
 /// A mean for each channel of each image, one after the other.
