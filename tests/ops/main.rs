@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod accuracy;
 mod cases;
 mod check;
 mod graphs;

@@ -30,7 +30,8 @@ pub trait Functions: Symbol {
     fn gelu(self) -> Tensor {
         let x = self.tensor();
         composed(x, "Gelu", |own| {
-            let chance = (x / std::f64::consts::SQRT_2).erf() + 1.0;
+            // 1 + erf t, without what that loses below 0.
+            let chance = (x * -std::f64::consts::FRAC_1_SQRT_2).erfc();
             own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
         })
     }

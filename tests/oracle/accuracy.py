@@ -1,0 +1,274 @@
+"""Writes what element-wise functions are, rounded correctly, and how far TensorFlow's are from that: the golden numbers of
+tests/ops/accuracy.rs.
+
+    pip install mpmath                  # beside tensorflow-cpu
+    python tests/oracle/accuracy.py > tests/fixtures/accuracy.txt
+
+A line is a function: its name; the largest errors of TensorFlow's in f32 and f64, in units of the last place of the correctly
+rounded result, without denormal numbers; the exponents between which arguments are dense; arguments beside the drawn ones
+(`samples`); and after a colon the results, all in the bits of f64, of several equal ones `n*x`. Of a function of two numbers all
+arguments are told.
+"""
+
+import itertools
+import os
+import struct
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+
+import mpmath
+import numpy as np
+import tensorflow as tf2
+
+import tensorflow.compat.v1 as tf
+from mpmath import mp, mpf
+
+mp.prec = 240
+inf, nan = mpf("inf"), mpf("nan")
+DENSE, SPARSE = 12, 16
+
+
+def bits(x):
+    return struct.unpack("<Q", struct.pack("<d", x))[0]
+
+
+def number(b):
+    return struct.unpack("<d", struct.pack("<Q", b))[0]
+
+
+def samples(low, high):
+    state, all = 0x9E3779B97F4A7C15, []
+    for e in range(-1074, 1024):
+        for _ in range(DENSE if low <= e <= high else e % SPARSE == 0):
+            state ^= state << 13 & (1 << 64) - 1
+            state ^= state >> 7
+            state ^= state << 17 & (1 << 64) - 1
+            sign, rest = state >> 63, state & (1 << 52) - 1
+            if e >= -1022:
+                b = e + 1023 << 52 | rest
+            else:
+                k = -1022 - e
+                b = 1 << 52 - k | rest >> k & (1 << 52 - k) - 1
+            all.append(number(sign << 63 | b))
+    return all
+
+
+def rounded(y, digits=53, least=-1074):
+    """The nearest float, halves to even; of f32 too."""
+    if mpmath.isnan(y):
+        return float("nan")
+    if mpmath.isinf(y) or y == 0:
+        return float(y)
+    sign, man, exp, bc = y._mpf_
+    unit = max(exp + bc - digits, least)
+    whole = int(mpmath.nint(mpmath.ldexp(abs(y), -unit)))
+    most = mpf(2) ** (1024 if digits == 53 else 128)
+    value = mpmath.ldexp(mpf(whole), unit)
+    value = float("inf") if value >= most else float(value)
+    return -value if sign else value
+
+
+def steps(a, b, kind):
+    """Floats between two."""
+    if np.isnan(a) or np.isnan(b):
+        return 0 if np.isnan(a) and np.isnan(b) else float("inf")
+    def place(x):
+        n = int(np.array(abs(x), kind).view({"f4": np.uint32, "f8": np.uint64}[kind]))
+        return -n if x < 0 else n
+    return abs(place(a) - place(b))
+
+
+def digamma(x):
+    return nan if x <= 0 and x == mpmath.floor(x) else mpmath.digamma(x)
+
+
+def lgamma(x):
+    if x <= 0 and x == mpmath.floor(x):
+        return inf
+    if x > mpf(2) ** 400:
+        return x * (mpmath.log(x) - 1)
+    if x < -mpf(2) ** 60:
+        return inf
+    return mpmath.log(abs(mpmath.gamma(x))) if abs(x) < 100 else mpmath.re(mpmath.loggamma(x))
+
+
+def sigmoid(x):
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def softplus(x):
+    return mpmath.log1p(mpmath.exp(x)) if x < 60 else x + mpmath.exp(-x)
+
+
+def guarded(f, inside):
+    return lambda x: f(x) if inside(x) else nan
+
+
+def near(*points):
+    """Points and their neighbors."""
+    return [n for p in points for n in (np.nextafter(p, -np.inf), p, np.nextafter(p, np.inf))]
+
+
+ONES = [1 + s * 2.0**-k for k in (4, 9, 15, 22, 30, 41, 50) for s in (1, -1)]
+TURNS = [k * np.pi / 2 for k in (1, 2, 3, 4, 7, 11, 100, 12345, 2**20, 2**31)] + [6381956970095103 * 2.0**797]
+MP_SELU = mpf("1.050700987355480493419334985294"), mpf("1.758099340847376859940217520815")
+always = lambda x: True
+exp = lambda x: mpmath.exp(x) if abs(x) < 1e5 else (inf if x > 0 else mpf(0))
+big = lambda f: lambda x: f(x) if abs(x) < 1e5 else f(mpf(1e5) * mpmath.sign(x))
+# name: (function, TensorFlow's, dense exponents, further arguments, value at ∞, at −∞)
+FUNCTIONS = {
+    "neg": (lambda x: -x, tf.negative, (-2, 2), [], -inf, inf),
+    "abs": (abs, tf.abs, (-2, 2), [], inf, inf),
+    "sign": (mpmath.sign, tf.sign, (-2, 2), [], 1, -1),
+    "square": (lambda x: x * x, tf.square, (-30, 30), [], inf, inf),
+    "sqrt": (guarded(mpmath.sqrt, lambda x: x >= 0), tf.sqrt, (-20, 20), [], inf, nan),
+    "rsqrt": (guarded(lambda x: 1 / mpmath.sqrt(x) if x else inf, lambda x: x >= 0), tf.rsqrt, (-20, 20), [], 0, nan),
+    "reciprocal": (lambda x: 1 / x, tf.reciprocal, (-20, 20), [], 0, 0),
+    "exp": (exp, tf.exp, (-20, 9), near(709.78, -708.4, -745.1), inf, 0),
+    "expm1": (lambda x: exp(x) - 1 if abs(x) > 1e-3 else mpmath.expm1(x), tf.math.expm1, (-40, 9), [], inf, -1),
+    "log": (guarded(lambda x: mpmath.log(x) if x else -inf, lambda x: x >= 0), tf.log, (-30, 30), ONES, inf, nan),
+    "log1p": (guarded(lambda x: mpmath.log1p(x) if x > -1 else -inf, lambda x: x >= -1), tf.log1p, (-40, 30), ONES, inf, nan),
+    "sin": (mpmath.sin, tf.sin, (-30, 40), TURNS, nan, nan),
+    "cos": (mpmath.cos, tf.cos, (-30, 40), TURNS, nan, nan),
+    "tan": (mpmath.tan, tf.tan, (-30, 40), TURNS, nan, nan),
+    "tanh": (mpmath.tanh, tf.tanh, (-30, 6), near(22.0), 1, -1),
+    "sigmoid": (big(sigmoid), tf.sigmoid, (-30, 9), near(-708.0, 36.7), 1, 0),
+    "softplus": (lambda x: softplus(x) if x > -1e5 else mpf(0), tf.nn.softplus, (-30, 9), near(-37.0, 37.0), inf, 0),
+    "relu": (lambda x: max(x, mpf(0)), tf.nn.relu, (-2, 2), [], inf, 0),
+    "elu": (lambda x: x if x > 0 else big(mpmath.expm1)(x), tf.nn.elu, (-40, 9), [], inf, -1),
+    "floor": (mpmath.floor, tf.floor, (-3, 60), near(1.0, 2.0, -3.0), inf, -inf),
+    "ceil": (mpmath.ceil, tf.ceil, (-3, 60), near(1.0, 2.0, -3.0), inf, -inf),
+    "round": (mpmath.nint, tf.round, (-3, 60), near(0.5, 1.5, -2.5, 4503599627370495.5), inf, -inf),
+    "asin": (guarded(mpmath.asin, lambda x: abs(x) <= 1), tf.asin, (-30, 0), ONES, nan, nan),
+    "acos": (guarded(mpmath.acos, lambda x: abs(x) <= 1), tf.acos, (-30, 0), ONES, nan, nan),
+    "atan": (mpmath.atan, tf.atan, (-30, 30), ONES, mpmath.pi / 2, -mpmath.pi / 2),
+    "sinh": (lambda x: big(mpmath.sinh)(x) if abs(x) < 1e5 else inf * mpmath.sign(x), tf.sinh, (-30, 9), near(710.4), inf, -inf),
+    "cosh": (lambda x: mpmath.cosh(x) if abs(x) < 1e5 else inf, tf.cosh, (-30, 9), near(710.4), inf, inf),
+    "asinh": (mpmath.asinh, tf.asinh, (-30, 40), [], inf, -inf),
+    "acosh": (guarded(mpmath.acosh, lambda x: x >= 1), tf.acosh, (0, 40), ONES, inf, nan),
+    "atanh": (guarded(lambda x: mpmath.atanh(x) if abs(x) < 1 else inf * x, lambda x: abs(x) <= 1), tf.atanh, (-30, 0), ONES, nan, nan),
+    "erf": (lambda x: mpmath.erf(x) if abs(x) < 50 else mpmath.sign(x), tf.erf, (-40, 3), near(0.84375, 1.25, 6.0), 1, -1),
+    "erfc": (lambda x: mpmath.erfc(x) if abs(x) < 50 else 1 - mpmath.sign(x), tf.erfc, (-30, 5), near(0.84375, 26.5), 0, 2),
+    "lgamma": (lgamma, tf.lgamma, (-30, 20), near(1.0, 2.0, 2.5, 8.0), inf, inf),
+    "digamma": (digamma, tf.digamma, (-30, 20), near(1.4616321449683623, 1.0, 7.0), inf, nan),
+    "softsign": (lambda x: x / (1 + abs(x)), tf.nn.softsign, (-30, 30), [], nan, nan),
+    "relu6": (lambda x: min(max(x, mpf(0)), mpf(6)), tf.nn.relu6, (-2, 4), near(6.0), 6, 0),
+    "selu": (lambda x: MP_SELU[0] * x if x > 0 else MP_SELU[1] * big(mpmath.expm1)(x), tf.nn.selu, (-40, 9), [], inf, -MP_SELU[1]),
+    "log_sigmoid": (lambda x: -softplus(-x) if x < 1e5 else -mpf(0), tf.log_sigmoid, (-30, 9), near(37.0), 0, -inf),
+    "swish": (lambda x: x * big(sigmoid)(x) if x > -1e5 else mpf(0), tf.nn.swish, (-30, 9), [], inf, nan),
+    "gelu": (lambda x: x * mpmath.erfc(-x / mpmath.sqrt(2)) / 2 if abs(x) < 50 else max(x, mpf(0)), tf2.nn.gelu, (-30, 4), [], inf, nan),
+}
+EDGES = [0.0, 1.0, 0.5, 2.0, 3.0, 1.5, 10.0, 1e-300, 1e300, 2.2250738585072014e-308, 1.7976931348623157e308, 5e-324]
+
+
+def pairs(name):
+    generator = np.random.RandomState(11)
+    draw = lambda low, high: float(generator.choice([-1, 1]) * 2.0 ** generator.uniform(low, high))
+    if name == "pow":
+        for _ in range(700):
+            x = abs(draw(-1070, 1023)) if generator.rand() < 0.5 else abs(draw(-3, 3))
+            y = generator.uniform(-740, 709) / abs(np.log(x)) if x != 1 else 1.0
+            yield x, float(y)
+        for _ in range(100):
+            yield 1 + draw(-52, -3), draw(3, 50) if generator.rand() < 0.3 else draw(1, 12)
+        for x in (-2.0, -0.3, -7.25):
+            for y in (2.0, 3.0, -3.0, 0.5, 101.0):
+                yield x, y
+    elif name == "atan2":
+        for _ in range(500):
+            y = draw(-1060, 1023) if generator.rand() < 0.3 else draw(-3, 3)
+            yield y, y * draw(-50, 50) if abs(y) < 1e290 else draw(-3, 3)
+    elif name == "zeta":
+        for _ in range(300):
+            yield float(generator.uniform(1.01, 40)), abs(draw(-8, 10))
+    else:
+        for _ in range(300):
+            yield float(generator.randint(0, 12)), abs(draw(-8, 8))
+
+
+def power(x, y):
+    if x < 0:
+        return nan if y != mpmath.floor(y) else (-1) ** int(y) * mpmath.power(-x, y)
+    e = y * mpmath.log(x)
+    return inf if e > 800 else mpf(0) if e < -800 else mpmath.exp(e)
+
+
+def zeta(s, q):
+    # The result is far below 1.
+    with mpmath.workprec(1500):
+        return mpmath.zeta(s, q)
+
+
+TWO = {"pow": (power, tf.pow), "atan2": (mpmath.atan2, tf.atan2), "zeta": (zeta, tf.zeta),
+       "polygamma": (lambda n, x: mpmath.polygamma(int(n), x), tf.polygamma)}
+
+
+def tensorflow(f, *x):
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(f(*[tf.constant(v) for v in x]))
+
+
+def theirs(f, exact, arguments, kind):
+    """The largest error of TensorFlow's where neither arguments nor results are denormal or out of range."""
+    digits, least, tiny, most = (53, -1074, 2.3e-308, 1.7e308) if kind == "f8" else (24, -149, 1.2e-38, 3.4e38)
+    columns = [np.array(c) for c in zip(*arguments)]
+    with np.errstate(over="ignore", under="ignore"):
+        columns = [c.astype(kind) for c in columns]
+    fine = np.all([np.isfinite(c) & ((c == 0) | (abs(c) > tiny)) for c in columns], axis=0)
+    columns = [c[fine] for c in columns]
+    got = tensorflow(f, *columns)
+    worst = 0
+    for row, y in zip(zip(*columns), got):
+        want = rounded(mpf(exact(*[float(v) for v in row])), digits, least)
+        if want != 0 and not tiny < abs(want) < most:
+            continue
+        worst = max(worst, steps(float(y), want, kind))
+    return worst
+
+
+def packed(results):
+    words = []
+    for word, run in itertools.groupby(f"{bits(r):x}" for r in results):
+        n = len(list(run))
+        words += [f"{n}*{word}"] if n > 1 else [word]
+    return " ".join(words)
+
+
+def main():
+    print("# Made by tests/oracle/accuracy.py with TensorFlow", tf.__version__, "and mpmath", mpmath.__version__)
+    for name, (f, tensorflows, (low, high), more, at_inf, at_minus) in FUNCTIONS.items():
+        further = [s * e for e in EDGES for s in (1, -1)] + [float(m) for m in more] + [-float(m) for m in more]
+
+        def exact(x):
+            if np.isnan(x):
+                return nan
+            if np.isinf(x):
+                return mpf(at_inf if x > 0 else at_minus)
+            if x == 0 and name in ("reciprocal", "rsqrt"):
+                return -inf if np.signbit(x) else inf
+            return f(mpf(x))
+
+        arguments = samples(low, high) + further + [float("inf"), float("-inf"), float("nan")]
+        results = []
+        for x in arguments:
+            y = rounded(mpf(exact(x)))
+            # The sign of a zero is the argument's where it is the argument that is zero, or as the function is odd.
+            if y == 0 and name in ODD:
+                y = float(np.copysign(0.0, x if name != "neg" else -x))
+            results.append(y)
+        told = [theirs(tensorflows, lambda x: exact(x), [(x,) for x in arguments], kind) for kind in ("f4", "f8")]
+        print(name, *told, low, high, *[f"{bits(x):x}" for x in further], ":", packed(results), flush=True)
+    for name, (f, tensorflows) in TWO.items():
+        arguments = list(pairs(name))
+        exact = lambda a, b: f(mpf(a), mpf(b))
+        results = [rounded(mpf(exact(a, b))) for a, b in arguments]
+        told = [theirs(tensorflows, exact, arguments, kind) for kind in ("f4", "f8")]
+        print(name, *told, *[f"{bits(x):x}" for pair in arguments for x in pair], ":", packed(results), flush=True)
+
+
+ODD = {"neg", "sign", "expm1", "log1p", "sin", "tan", "tanh", "elu", "floor", "ceil", "round", "asin", "atan", "sinh", "asinh", "atanh", "erf",
+       "softsign", "selu", "sqrt", "reciprocal", "swish", "gelu"}
+
+if __name__ == "__main__":
+    main()
