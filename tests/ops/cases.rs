@@ -23,7 +23,7 @@ use crate::row::{
 /// Integers that some operations do not take.
 const SHORT: [DType; 4] = [DType::I8, DType::I16, DType::U16, DType::U32];
 /// Integers that matrices are multiplied of.
-const MULTIPLIED: [DType; 4] = [DType::I32, DType::I64, DType::U8, DType::I16];
+const MULTIPLIED: [DType; 3] = [DType::I32, DType::I64, DType::U8];
 
 /// Every row.
 pub(crate) fn rows() -> Vec<Row> {

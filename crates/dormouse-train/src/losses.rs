@@ -301,7 +301,9 @@ fn loss(
     let graph = said.graph();
     graph.located(|| {
         graph.name_scope(scope, || {
-            let said = if said.dtype().is_float() { said } else { said.cast(DType::F32) };
+            // As TensorFlow has it, cross-entropies are of the logits' dtype, and weighed in f32; all others are f32.
+            let kept = said.dtype().is_float() && what.ends_with("cross_entropy");
+            let said = if kept { said } else { wide(said) };
             let labels = labels.cast(said.dtype());
             if is_poisoned(labels) {
                 return labels;
@@ -316,11 +318,18 @@ fn loss(
     })
 }
 
+/// What losses are weighed in: f64 as it is, all other numbers as f32.
+#[track_caller]
+fn wide(x: Tensor) -> Tensor {
+    if matches!(x.dtype(), DType::F32 | DType::F64) { x } else { x.cast(DType::F32) }
+}
+
 /// The loss of the current scope: `scope/value`, where it is a ratio.
 #[track_caller]
 fn weighted(graph: &Graph, losses: Tensor, weighting: Weighting) -> Tensor {
     let Weighting { weights, reduction, collection } = weighting;
-    let losses = if losses.dtype().is_float() { losses } else { losses.cast(DType::F32) };
+    let given = losses.dtype();
+    let losses = wide(losses);
     let dtype = losses.dtype();
     if is_poisoned(losses) {
         return losses;
@@ -354,6 +363,7 @@ fn weighted(graph: &Graph, losses: Tensor, weighting: Weighting) -> Tensor {
             safe_ratio(product.sum(), total)
         }
     };
+    let loss = if given.is_float() && given != dtype { loss.cast(given) } else { loss };
     if let Some(collection) = collection {
         graph.collect(&collection, loss);
     }

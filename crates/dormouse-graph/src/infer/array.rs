@@ -15,10 +15,10 @@ pub(super) fn matmul(transpose_a: bool, transpose_b: bool, a: &Fact, b: &Fact) -
     same_dtype(a, b)?;
     match a.dtype {
         DType::Bool => return Err("takes numbers, not bool; cast them first".to_owned()),
-        DType::I8 | DType::U16 | DType::U32 => {
-            return Err(format!("takes floats, i16, i32, i64 or u8, not {}; cast them first", a.dtype));
+        DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+            return Err(format!("takes floats, i32, i64 or u8, not {}; cast them first", a.dtype));
         }
-        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I16 | DType::I32 | DType::I64 | DType::U8 => {}
+        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I32 | DType::I64 | DType::U8 => {}
     }
     let (Some(da), Some(db)) = (a.shape.dims(), b.shape.dims()) else {
         for (side, shape) in [("left", &a.shape), ("right", &b.shape)] {

@@ -149,7 +149,7 @@ impl Lowering<'_> {
     }
 
     /// Whether results may be the largest or the smallest of nothing, and then whether the largest. Of floats that is an
-    /// infinity, but where segments have nothing.
+    /// infinity, but where segments or windows have nothing.
     fn of_nothing(&self, op: &Op, x: ValueId, narrow: DType) -> Option<bool> {
         let integers = narrow.is_integer();
         if let Op::Segment { op, sorted: false, .. } = op {
@@ -158,7 +158,8 @@ impl Lowering<'_> {
             let nothing = integers && self.program.spec(x).is_empty();
             (nothing && matches!(op, ReduceOp::Max | ReduceOp::Min)).then_some(*op == ReduceOp::Max)
         } else if let Op::Pool2d { op: PoolOp::Max, window, .. } = op {
-            (integers && matches!(window.padding, Padding::Explicit(_))).then_some(true)
+            // Of floats the largest is the lowest finite number at least.
+            (!integers || matches!(window.padding, Padding::Explicit(_))).then_some(true)
         } else {
             None
         }
