@@ -207,6 +207,11 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         m.triangular_solve(n, Triangle::default());
         m.matrix_solve(n);
         m.lstsq(n, 0.0);
+        m.qr();
+        m.svd();
+        m.self_adjoint_eig();
+        m.pinv();
+        m.matrix_rank();
         m.matrix_inverse();
         m.determinant();
         m.slogdet();
@@ -350,6 +355,8 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         GlorotNormal::default();
         HeNormal::default();
         LecunNormal::default();
+        Orthogonal::new(1.0);
+        dormouse::graph::Identity::new(1.0);
         VarianceScaling::new(2.0).fan(Fan::Average).spread(Spread::Uniform);
         graph.collect("losses", loss);
         w.assign(value);

@@ -1,5 +1,6 @@
 //! The table: a row is an operation, its operands, and a naive reference. Further cases of an operation follow its row.
 
+mod factors;
 mod image;
 mod order;
 mod parts;
@@ -46,6 +47,7 @@ pub(crate) fn rows() -> Vec<Row> {
         order::order(),
         windows::rows(),
         systems::rows(),
+        factors::rows(),
     ]
     .into_iter()
     .flatten()

@@ -175,4 +175,7 @@ names! {
     Op::ResizeImages(_) => "resize_images",
     Op::ResizeImagesGrad(_) => "resize_images_grad",
     Op::NonMaxSuppression { .. } => "non_max_suppression",
+    Op::Qr { .. } => "qr",
+    Op::SelfAdjointEig => "self_adjoint_eig",
+    Op::Svd { .. } => "svd",
 }

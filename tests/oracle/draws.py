@@ -43,6 +43,13 @@ def draw(name, make, *operands, seeds=SEEDS[:1], whole=False, **attributes):
         print(" | ".join([f"{name} {given}", *(array(x) for x in operands)]), "=>", results)
 
 
+def orthogonal():
+    for dtype, t in (("f32", tf.float32), ("f64", tf.float64)):
+        for shape in ([3, 3], [2, 5], [4, 2], [2, 3, 4]):
+            make = lambda seed: tf.orthogonal_initializer(1.5, seed=seed, dtype=t)(shape)
+            draw("orthogonal", make, whole=True, dtype=dtype, dims=dims(shape), gain=1.5, sums=32)
+
+
 def dims(x):
     return ",".join(str(n) for n in x)
 
@@ -137,3 +144,4 @@ if __name__ == "__main__":
     orders()
     initializers()
     boxes()
+    orthogonal()

@@ -308,6 +308,42 @@ def systems():
         case("lstsq", lambda a, b: tf.matrix_solve_ls(a, b, l2_regularizer=l2), x, y, l2=l2)
 
 
+def factors():
+    """What does not depend on the signs that vectors have."""
+    deep, flat, square = noise([2, 4, 3], f64), noise([3, 5], f64, 1), noise([2, 3, 3], f64, 2) + 3 * np.eye(3)
+
+    def polar(a):
+        _, u, v = tf.svd(a)
+        return tf.matmul(u, v, adjoint_b=True)
+
+    def eig_of(a):
+        e, v = tf.self_adjoint_eig(a)
+        return tf.matmul(v * tf.sin(e)[..., None, :], v, adjoint_b=True)
+
+    for dtype in (f32, f64):
+        for a in (deep, flat, square):
+            x = a.astype(dtype)
+            grad("qr", lambda a: list(tf.qr(a)), x)
+            grad("qr_r", lambda a: tf.qr(a)[1], x)
+            grad("singular_values", lambda a: tf.svd(a, compute_uv=False), x)
+            grad("polar", polar, x)
+            case("svd_full_values", lambda a: tf.svd(a, full_matrices=True)[0], x)
+            case("pinv", tf.linalg.pinv, x)
+            case("matrix_rank", tf.linalg.matrix_rank, x)
+        case("qr_full", lambda a: list(tf.qr(a, full_matrices=True)), deep.astype(dtype))
+        grad("self_adjoint_eigvals", tf.self_adjoint_eigvals, square.astype(dtype))
+        grad("eig_of", eig_of, square.astype(dtype))
+        for shape in ([0, 3], [3, 0], [2, 0, 0]):
+            case("singular_values", lambda a: tf.svd(a, compute_uv=False), np.zeros(shape, dtype))
+        case("singular_values", lambda a: tf.svd(a, compute_uv=False), np.ones([3, 4], dtype))
+        case("matrix_rank", tf.linalg.matrix_rank, np.ones([3, 4], dtype))
+        case("pinv", tf.linalg.pinv, np.ones([3, 4], dtype))
+        case("self_adjoint_eigvals", tf.self_adjoint_eigvals, np.zeros([2, 2], dtype))
+    for name, f in (("singular_values", lambda a: tf.svd(a, compute_uv=False)), ("self_adjoint_eigvals", tf.self_adjoint_eigvals)):
+        case(name, f, noise([3]))
+    case("self_adjoint_eigvals", tf.self_adjoint_eigvals, noise([2, 3]))
+
+
 def clips():
     for limit in (0.5, 1.0, 100.0):
         grad("clip_by_norm", lambda x: tf.clip_by_norm(x, limit), noise([2, 3]), limit=limit)
@@ -331,4 +367,5 @@ if __name__ == "__main__":
     order()
     statistics()
     systems()
+    factors()
     clips()

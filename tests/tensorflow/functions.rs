@@ -7,7 +7,7 @@ use crate::case::{Attributes, Case};
 use crate::methods::axes;
 
 /// Methods that need to know extents when they are called.
-pub(crate) const EXTENTS_ASKED: &[&str] = &["triangular_solve_broadcast", "lstsq"];
+pub(crate) const EXTENTS_ASKED: &[&str] = &["triangular_solve_broadcast", "lstsq", "qr", "qr_r", "pinv", "matrix_rank"];
 
 /// The results of a case's method; `None` where it is not one of these.
 pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -135,6 +135,28 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         }
         "log_of_slogdet" => x[0].slogdet().1,
         "logdet" => x[0].logdet(),
+        "qr" => {
+            let (q, r) = x[0].qr();
+            return Some(vec![q, r]);
+        }
+        "qr_full" => {
+            let (q, r) = x[0].qr_full();
+            return Some(vec![q, r]);
+        }
+        "qr_r" => x[0].qr().1,
+        "singular_values" => x[0].singular_values(),
+        "svd_full_values" => x[0].svd_full().0,
+        "polar" => {
+            let (_, u, v) = x[0].svd();
+            u.matmul_with(v, MatMul { transpose_a: false, transpose_b: true })
+        }
+        "self_adjoint_eigvals" => x[0].self_adjoint_eigvals(),
+        "eig_of" => {
+            let (e, v) = x[0].self_adjoint_eig();
+            (v * e.sin().expand_dims(-2)).matmul_with(v, MatMul { transpose_a: false, transpose_b: true })
+        }
+        "pinv" => x[0].pinv(),
+        "matrix_rank" => x[0].matrix_rank(),
         "lstsq" => x[0].lstsq(x[1], a.number("l2")),
 
         "clip_by_norm" => match a.text("axes") {

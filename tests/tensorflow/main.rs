@@ -60,7 +60,19 @@ fn promised(case: &Case) -> Nearness {
         // Sums of some hundred products that cancel.
         "separable_conv2d" if gradient => Sums(64),
         method if nn::of_sums(method) => Sums(16),
-        "determinant" | "matrix_inverse" | "matrix_solve" | "matrix_solve_adjoint" | "triangular_solve" if gradient => {
+        "determinant"
+        | "matrix_inverse"
+        | "matrix_solve"
+        | "matrix_solve_adjoint"
+        | "triangular_solve"
+        | "qr"
+        | "qr_r"
+        | "polar"
+        | "eig_of"
+        | "singular_values"
+        | "self_adjoint_eigvals"
+            if gradient =>
+        {
             Sums(512)
         }
         _ if gradient => Sums(8),
@@ -114,7 +126,16 @@ fn promised(case: &Case) -> Nearness {
         | "slogdet"
         | "log_of_slogdet"
         | "logdet"
-        | "lstsq" => Sums(64),
+        | "lstsq"
+        | "qr"
+        | "qr_full"
+        | "qr_r"
+        | "singular_values"
+        | "svd_full_values"
+        | "polar"
+        | "self_adjoint_eigvals"
+        | "eig_of"
+        | "pinv" => Sums(64),
         // Colors that are divided by how far they are apart, and means of cells.
         "adjust_contrast"
         | "adjust_saturation"

@@ -76,6 +76,7 @@ fn draw(graph: &Graph, method: &str, a: &Attributes, x: &[Tensor]) -> Vec<Tensor
         };
     }
     let drawn = match method {
+        "orthogonal" => initial!(Orthogonal::new(or("gain", 1.0))),
         "random_normal" => {
             let normal = Normal::new(or("stddev", 1.0)).mean(or("mean", 0.0)).dtype(a.dtype("dtype"));
             graph.random(&dims(), seeded!(normal))

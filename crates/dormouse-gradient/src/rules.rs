@@ -142,6 +142,9 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::MatrixSolve { adjoint } => linalg::matrix_solve(*adjoint, s),
         Op::MatrixInverse { adjoint } => one(&|dy| linalg::matrix_inverse(*adjoint, dy, s)),
         Op::Determinant => one(&|dy| linalg::of_determinant(dy * s.y, s)),
+        Op::Qr { full } => linalg::qr(*full, s),
+        Op::SelfAdjointEig => linalg::self_adjoint_eig(s),
+        Op::Svd { full } => linalg::svd(*full, s),
         Op::LogDeterminant => smallvec![s.dy[1].and_then(|dy| s.of(0, || linalg::of_determinant(dy, s)))],
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod debug;
 pub(crate) mod dynamic;
 pub(crate) mod elementwise;
 pub(crate) mod embedding;
+pub(crate) mod factors;
 pub(crate) mod functions;
 pub(crate) mod image;
 pub(crate) mod indexing;

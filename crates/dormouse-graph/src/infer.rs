@@ -133,7 +133,10 @@ fn arity(op: &Op) -> usize {
         | Op::MatrixInverse { .. }
         | Op::Determinant
         | Op::LogDeterminant
-        | Op::ResizeImages(_) => 1,
+        | Op::ResizeImages(_)
+        | Op::Qr { .. }
+        | Op::SelfAdjointEig
+        | Op::Svd { .. } => 1,
     }
 }
 
@@ -218,6 +221,9 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::ResizeImages(resize) => image::resize(*resize, &x[0]),
         Op::ResizeImagesGrad(resize) => image::resize_grad(*resize, &x[0], &x[1]),
         Op::NonMaxSuppression { size, .. } => image::suppress(*size, &x[0], &x[1]),
+        Op::Qr { full } => linalg::qr(*full, &x[0]),
+        Op::SelfAdjointEig => linalg::self_adjoint_eig(&x[0]),
+        Op::Svd { full } => linalg::svd(*full, &x[0]),
     }
 }
 

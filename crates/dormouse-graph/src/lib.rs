@@ -31,6 +31,7 @@ mod initializer;
 mod mistake;
 mod names;
 mod node;
+mod orthogonal;
 mod scaling;
 mod tensor;
 mod variable;
@@ -44,6 +45,7 @@ pub use build::debug::{Checks, Print};
 pub use build::dynamic::Dynamic;
 pub use build::elementwise::Elementwise;
 pub use build::embedding::{Combined, Partition};
+pub use build::factors::Factors;
 pub use build::functions::Functions;
 pub use build::image::{
     Boxes, Colors, CropAndResize, Images, NonMaxSuppression, Quality, RandomImages, ResizeImages, Ssim,
@@ -72,6 +74,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use node::{
     BranchId, BranchInfo, Fact, GraphId, Node, NodeId, NodeKind, Output, Seeds, Source, VariableId, VariableInfo, Write,
 };
+pub use orthogonal::{Identity, Orthogonal};
 pub use scaling::{
     Fan, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Spread, VarianceScaling,
 };

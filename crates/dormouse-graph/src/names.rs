@@ -241,6 +241,9 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
             Interpolation::Area => "ResizeAreaGrad",
         },
         Op::NonMaxSuppression { .. } => "NonMaxSuppressionV4",
+        Op::Qr { .. } => "Qr",
+        Op::SelfAdjointEig => "SelfAdjointEigV2",
+        Op::Svd { .. } => "Svd",
     }
 }
 
@@ -419,6 +422,9 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::ResizeImages(_) => "resize_images",
         Op::ResizeImagesGrad(_) => "resize_images_grad",
         Op::NonMaxSuppression { .. } => "non_max_suppression",
+        Op::Qr { .. } => "qr",
+        Op::SelfAdjointEig => "self_adjoint_eig",
+        Op::Svd { .. } => "svd",
     }
 }
 

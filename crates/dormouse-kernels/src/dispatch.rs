@@ -94,6 +94,9 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         }
         Op::Determinant => linalg::systems("determinant", linalg::System::Determinant, inputs, outputs),
         Op::LogDeterminant => linalg::systems("slogdet", linalg::System::LogDeterminant, inputs, outputs),
+        Op::Qr { full } => linalg::factors("qr", linalg::Factors::Qr { full: *full }, inputs, outputs),
+        Op::SelfAdjointEig => linalg::factors("self_adjoint_eig", linalg::Factors::SelfAdjointEig, inputs, outputs),
+        Op::Svd { full } => linalg::factors("svd", linalg::Factors::Svd { full: *full }, inputs, outputs),
 
         // Windows over images.
         Op::Conv2d(window) => conv::compile(conv::Window::Flat(*window), inputs, outputs),

@@ -1,6 +1,8 @@
 //! Linear algebra: the matrix product of every dtype. Floats go to `gemm`; integers are few and small, and wrap
-//! around, so they take a plain loop here. [`systems`] has what factors matrices.
+//! around, so they take a plain loop here. [`systems`] has what solves equations, [`factors`] what takes matrices
+//! apart.
 
+mod factors;
 mod systems;
 
 use dormouse_value::{DType, Element, broadcast_dims};
@@ -9,6 +11,7 @@ use smallvec::SmallVec;
 use crate::gemm::{self, Operand, Product};
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
+pub(crate) use factors::{Factors, factors};
 pub(crate) use systems::{System, systems};
 
 /// Multiply-adds of integers that one tile takes, about 50 µs.

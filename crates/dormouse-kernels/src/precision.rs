@@ -74,6 +74,9 @@ pub fn moves(op: &Op) -> bool {
         | Op::MatrixInverse { .. }
         | Op::Determinant
         | Op::LogDeterminant
+        | Op::Qr { .. }
+        | Op::SelfAdjointEig
+        | Op::Svd { .. }
         | Op::Conv2d(_)
         | Op::Conv2dInputGrad(_)
         | Op::Conv2dFilterGrad(_)

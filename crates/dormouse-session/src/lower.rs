@@ -584,6 +584,9 @@ impl<'a> Lowering<'a> {
             | Op::MatrixInverse { .. }
             | Op::Determinant
             | Op::LogDeterminant
+            | Op::Qr { .. }
+            | Op::SelfAdjointEig
+            | Op::Svd { .. }
             | Op::ResizeImages(_)
             | Op::ResizeImagesGrad(_)
             | Op::NonMaxSuppression { .. } => {

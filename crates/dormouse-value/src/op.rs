@@ -758,6 +758,23 @@ pub enum Op {
         /// What scores must be above.
         score: Real,
     },
+    /// `(a [.., m, n]) → (q [.., m, k], r [.., k, n])`: q·r = a, of q columns of length 1 at right angles, of r zeros below the
+    /// diagonal; k is m where `full`, else the lesser of both. By reflections, whose signs are LAPACK's. F32 or F64.
+    Qr {
+        /// Whether q is square.
+        full: bool,
+    },
+    /// `(a [.., n, n]) → (e [.., n], v [.., n, n])`: v·diag(e)·vᵀ = a, e from the least on, of v columns of length 1 at right
+    /// angles, whose element of the largest size, the first of equals, is above 0. What a has above its diagonal is not
+    /// looked at. F32 or F64.
+    SelfAdjointEig,
+    /// `(a [.., m, n]) → (s [.., k], u [.., m, i], v [.., n, j])`: u·diag(s)·vᵀ = a, of k = min(m, n) numbers from the largest on,
+    /// none below 0, and columns of length 1 at right angles, as many as s, or all where `full`; the sign is as of
+    /// `SelfAdjointEig`, by u. F32 or F64.
+    Svd {
+        /// Whether u and v are square.
+        full: bool,
+    },
 }
 
 impl Op {
@@ -770,8 +787,16 @@ impl Op {
                 | Op::TopK { .. }
                 | Op::LogDeterminant
                 | Op::NonMaxSuppression { .. }
+                | Op::Qr { .. }
+                | Op::SelfAdjointEig
         );
-        if two { 2 } else { 1 }
+        if matches!(self, Op::Svd { .. }) {
+            3
+        } else if two {
+            2
+        } else {
+            1
+        }
     }
 
     /// Whether operand `index` gives its shape only.
@@ -850,7 +875,10 @@ impl Op {
             | Op::Determinant
             | Op::LogDeterminant
             | Op::ResizeImages(_)
-            | Op::NonMaxSuppression { .. } => false,
+            | Op::NonMaxSuppression { .. }
+            | Op::Qr { .. }
+            | Op::SelfAdjointEig
+            | Op::Svd { .. } => false,
         }
     }
 }

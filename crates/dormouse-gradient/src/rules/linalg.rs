@@ -2,7 +2,7 @@
 //! are solutions with the matrix turned over. None needs to know a rank: masks come of indices along the last axes.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::{CompareOp, Op};
+use dormouse_value::{CompareOp, Op, Part};
 use smallvec::smallvec;
 
 use super::{Found, Site};
@@ -91,4 +91,129 @@ pub(super) fn matrix_inverse(adjoint: bool, dy: Tensor, s: &Site<'_>) -> Tensor 
 pub(super) fn of_determinant(dy: Tensor, s: &Site<'_>) -> Tensor {
     let inverse = s.graph.apply(Op::MatrixInverse { adjoint: true }, &[s.x[0]]);
     s.graph.apply(Op::ExpandDims { axes: smallvec![-1, -2] }, &[dy]) * inverse
+}
+
+/// Rows and columns of matrices, where they are known.
+fn extents(a: Tensor) -> Option<[usize; 2]> {
+    let shape = a.shape();
+    let [m, n] = shape.dims()?.last_chunk::<2>()?.map(dormouse_value::Dim::known);
+    Some([m?, n?])
+}
+
+/// 1/x, and 0 of 0.
+fn reciprocal_or_zero(x: Tensor) -> Tensor {
+    let none = x.equal(0.0);
+    none.select(x.zeros_like(), none.select(x.ones_like(), x).reciprocal())
+}
+
+fn expand(x: Tensor, axis: i32) -> Tensor {
+    x.graph().apply(Op::ExpandDims { axes: smallvec![axis] }, &[x])
+}
+
+// a = q·r of as many rows as columns or more ⇒ da = q·(dr + T·r⁻ᵀ) + (dq − q·qᵀ·dq)·r⁻ᵀ, where T is the triangle below the
+// diagonal of (qᵀ·dq − dqᵀ·q) + (r·drᵀ − dr·rᵀ)
+fn qr_deep(q: Tensor, r: Tensor, dq: Tensor, dr: Tensor) -> Tensor {
+    let unit = where_rows(CompareOp::Equal, r).cast(r.dtype());
+    let inverse = r.graph().apply(Op::TriangularSolve { lower: false, adjoint: false }, &[r, unit]);
+    let along = product(q, dq, true, false);
+    let turning = along - product(dq, q, true, false) + product(r, dr, false, true) - product(dr, r, false, true);
+    let below = part(CompareOp::Greater, turning);
+    product(q, dr + product(below, inverse, false, true), false, false)
+        + product(dq - product(q, along, false, false), inverse, false, true)
+}
+
+pub(super) fn qr(full: bool, s: &Site<'_>) -> Found {
+    let (q, r) = (s.y, s.y.port(1));
+    if s.dy[0].is_none() && s.dy[1].is_none() {
+        return Found::new();
+    }
+    let dq = s.dy[0].unwrap_or_else(|| q.zeros_like());
+    let dr = s.dy[1].unwrap_or_else(|| r.zeros_like());
+    let da = s.of(0, || match extents(s.x[0]) {
+        Some([m, n]) if full && m > n => {
+            s.graph.mistake(format!("qr_full: no gradient of matrices with more rows than columns, {m} and {n}"))
+        }
+        None if full => s.graph.mistake("qr_full: a gradient needs the matrices' extents to be known".to_owned()),
+        // a = (x y) and r = (u v): x = q·u, and y = q·v.
+        Some([m, n]) if m < n => {
+            let left = |t| columns(t, None, Some(m as i64));
+            let right = |t| columns(t, Some(m as i64), None);
+            let (y, dv) = (right(s.x[0]), right(dr));
+            let dx = qr_deep(q, left(r), dq + product(y, dv, false, true), left(dr));
+            s.graph.apply(Op::Concat { axis: -1 }, &[dx, product(q, dv, false, false)])
+        }
+        Some(_) | None => qr_deep(q, r, dq, dr),
+    });
+    smallvec![da]
+}
+
+/// Some columns of matrices.
+fn columns(x: Tensor, begin: Option<i64>, end: Option<i64>) -> Tensor {
+    let parts = smallvec![Part::Rest, Part::Range { begin, end, step: 1 }];
+    x.graph().apply(Op::StridedSlice { parts }, &[x])
+}
+
+// a = v·diag(e)·vᵀ ⇒ da = v·(diag(de) + F ∘ vᵀ·dv)·vᵀ with Fᵢⱼ = 1/(eⱼ − eᵢ); what lies above the diagonal is what lies below.
+pub(super) fn self_adjoint_eig(s: &Site<'_>) -> Found {
+    let (e, v) = (s.y, s.y.port(1));
+    if s.dy[0].is_none() && s.dy[1].is_none() {
+        return Found::new();
+    }
+    let da = s.of(0, || {
+        let scaled = |de| product(v * expand(de, -2), v, false, true);
+        let turned = |dv| {
+            let apart = reciprocal_or_zero(expand(e, -2) - expand(e, -1));
+            product(product(v, apart * product(v, dv, true, false), false, false), v, false, true)
+        };
+        let whole = match (s.dy[0], s.dy[1]) {
+            (Some(de), Some(dv)) => scaled(de) + turned(dv),
+            (Some(de), None) => scaled(de),
+            (None, Some(dv)) => turned(dv),
+            (None, None) => v.zeros_like(),
+        };
+        // Its transpose, by a product: nothing needs to know how many axes there are.
+        let unit = where_rows(CompareOp::Equal, whole).cast(whole.dtype());
+        let both = whole + product(whole, unit, true, false);
+        part(CompareOp::Greater, both) + part(CompareOp::Equal, whole)
+    });
+    smallvec![da]
+}
+
+// a = u·diag(s)·vᵀ ⇒ da = u·(diag(ds) + (F ∘ (uᵀ·du − duᵀ·u))·s + s·(F ∘ (vᵀ·dv − dvᵀ·v)))·vᵀ
+//   + (1 − u·uᵀ)·du·s⁻¹·vᵀ + u·s⁻¹·dvᵀ·(1 − v·vᵀ), with Fᵢⱼ = 1/(sⱼ² − sᵢ²)
+pub(super) fn svd(full: bool, site: &Site<'_>) -> Found {
+    if site.dy.iter().all(Option::is_none) {
+        return Found::new();
+    }
+    let vectors = site.dy[1].is_some() || site.dy[2].is_some();
+    let da = site.of(0, || {
+        if full && vectors && extents(site.x[0]).is_none_or(|[m, n]| m != n) {
+            let told = "svd_full: no gradient by the vectors of matrices that are not known to be square";
+            return site.graph.mistake(told.to_owned());
+        }
+        let thin = if full && !vectors { site.graph.apply(Op::Svd { full: false }, &[site.x[0]]) } else { site.y };
+        let (s, u, v) = (site.y, thin.port(1), thin.port(2));
+        let (across, down) = (expand(s, -2), expand(s, -1));
+        let apart = reciprocal_or_zero((across - down) * (across + down));
+        let inverse = reciprocal_or_zero(across);
+        let mut middle = Vec::new();
+        let mut beyond = Vec::new();
+        if let Some(ds) = site.dy[0] {
+            let unit = where_rows(CompareOp::Equal, product(u, u, true, false)).cast(s.dtype());
+            middle.push(expand(ds, -2) * unit);
+        }
+        if let Some(du) = site.dy[1] {
+            let along = product(u, du, true, false);
+            middle.push(apart * (along - product(du, u, true, false)) * across);
+            beyond.push(product((du - product(u, along, false, false)) * inverse, v, false, true));
+        }
+        if let Some(dv) = site.dy[2] {
+            let along = product(v, dv, true, false);
+            middle.push(apart * (along - product(dv, v, true, false)) * down);
+            beyond.push(product(u * inverse, dv - product(v, along, false, false), false, true));
+        }
+        let within = product(product(u, site.graph.add_n(&middle), false, false), v, false, true);
+        beyond.into_iter().fold(within, |sum, more| sum + more)
+    });
+    smallvec![da]
 }

@@ -64,3 +64,38 @@ pub(super) fn log_determinant(a: &Fact) -> Facts {
     let fact = determinant(a)?.remove(0);
     Ok(smallvec![fact.clone(), fact])
 }
+
+/// What matrices are taken apart into: after the axes before them, extents made of their rows, their columns, and the
+/// lesser of both.
+fn apart<const N: usize>(a: &Fact, parts: impl Fn([Dim; 3]) -> [SmallVec<[Dim; 2]>; N]) -> Facts {
+    single_or_double(a)?;
+    let Some(dims) = a.shape.dims() else {
+        return Ok(smallvec![Fact { dtype: a.dtype, shape: Shape::unknown() }; N]);
+    };
+    let [before @ .., m, n] = dims else { return Err(format!("takes matrices, not {}", a.shape)) };
+    let least = match (m.known(), n.known()) {
+        (Some(rows), Some(columns)) => *if rows < columns { m } else { n },
+        (_, _) => Dim::Unknown,
+    };
+    let of = |part: SmallVec<[Dim; 2]>| Fact { dtype: a.dtype, shape: before.iter().chain(&part).copied().collect() };
+    Ok(parts([*m, *n, least]).into_iter().map(of).collect())
+}
+
+pub(super) fn qr(full: bool, a: &Fact) -> Facts {
+    apart(a, |[m, n, least]| {
+        let inner = if full { m } else { least };
+        [smallvec![m, inner], smallvec![inner, n]]
+    })
+}
+
+pub(super) fn self_adjoint_eig(a: &Fact) -> Facts {
+    let n = square(&a.shape)?.map_or(Dim::Unknown, |(_, n)| n);
+    apart(a, |_| [smallvec![n], smallvec![n, n]])
+}
+
+pub(super) fn svd(full: bool, a: &Fact) -> Facts {
+    apart(a, |[m, n, least]| {
+        let of = |extent| if full { extent } else { least };
+        [smallvec![least], smallvec![m, of(m)], smallvec![n, of(n)]]
+    })
+}

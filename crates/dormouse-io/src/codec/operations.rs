@@ -193,6 +193,9 @@ exemplars!(operations: Op {
     ResizeImages(RESIZE) = "49010203fb2c01",
     ResizeImagesGrad(RESIZE) = "4a010203fb2c01",
     NonMaxSuppression { size: 3, overlap: Real(0.5), score: Real(1.0) } = "4b03000000000000e03f000000000000f03f",
+    Qr { full: true } = "4c01",
+    SelfAdjointEig = "4d",
+    Svd { full: true } = "4e01",
 });
 
 exemplars!(dynamic: DynamicOp {
