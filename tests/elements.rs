@@ -110,6 +110,21 @@ fn casts_lead_from_any_to_any() {
 }
 
 #[test]
+fn ranges_of_halves_are_of_f32_rounded() {
+    let rounded = |numbers: &[f32]| numbers.iter().map(|x| bf16::from_f32(*x)).collect::<Vec<_>>();
+    // As TensorFlow has them.
+    let expected = rounded(&[1.0, 0.300_781_25, -0.398_437_5, -1.093_75, -1.796_875]);
+    assert_eq!(of::<bf16>(|g| g.range_with(1.0, -2.0, -0.7, DType::Bf16)), expected);
+    let number = |g: &Graph, x: f32| g.constant(bf16::from_f32(x));
+    assert_eq!(of::<bf16>(|g| g.range_of(number(g, 1.0), number(g, -2.0), number(g, -0.7))), expected);
+    let expected = rounded(&[250.0, 251.0, 252.0, 253.0, 254.0, 255.0, 256.0, 256.0, 258.0, 260.0, 260.0, 260.0]);
+    assert_eq!(of::<bf16>(|g| g.range_of(number(g, 250.0), number(g, 262.0), number(g, 1.0))), expected);
+    assert_eq!(of::<bf16>(|g| g.range_with(250.0, 262.0, 1.0, DType::Bf16)), expected);
+    assert_eq!(of::<f16>(|g| g.linspace(0.0, 1.0, 5, DType::F16)), halves(&[0.0, 0.25, 0.5, 0.75, 1.0]));
+    assert!(mistake(|g| g.range_of(g.constant(0_u16), g.constant(3_u16), g.constant(1_u16))).contains("not u16"));
+}
+
+#[test]
 fn feeds_and_fetches_hold_every_dtype() {
     let graph = Graph::new();
     let x = graph.placeholder(DType::F16, shape![?, 2]);

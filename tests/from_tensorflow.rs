@@ -115,6 +115,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         x.matmul(w);
         logits.argmax(1);
         labels.cast(DType::F32);
+        labels.saturate_cast(DType::U8);
         graph.add_n(&[a, b]);
         a.equal(b);
         x.sum();

@@ -216,6 +216,44 @@ def casts():
         case("cast", lambda x: tf.cast(x, names[target]), x, to=target)
 
 
+def limited():
+    """Casts to the nearest that a dtype holds, and images of other dtypes."""
+    names = {**HALVES, **SHORT, "f32": np.float32, "i32": np.int32, "u8": np.uint8}
+    for source, target in itertools.product(names, names):
+        if source == target:
+            continue
+        t = np.dtype(names[source])
+        real = source in ("f16", "bf16", "f32")
+        values = [0.0, 1.5, 100.0, 6e4, -6e4, 1e6, -1e6, 3e38, np.inf, -np.inf] if real else CORNERS.get(source, [0, 1, 127, 128, 255] + [2**31 - 1, -(2**31)] * (source == "i32"))
+        x = np.array(values, np.float64 if real else t).astype(t)
+        # TensorFlow's has no kernel of u32.
+        if "u32" not in (source, target):
+            case("saturate_cast", lambda x: tf.saturate_cast(x, names[target]), x, to=target)
+        if "f16" in (source, target) and {source, target} & {"u16", "i32", "u32"}:
+            # The largest number is beyond f16.
+            continue
+        x = np.array([0.0, 0.25, 0.5, 0.75], np.float64).astype(t) if real else np.array(values, t)
+        if not real and target not in ("f16", "bf16", "f32") and np.iinfo(t).bits >= 32 and (x < 0).any():
+            # TensorFlow casts what is below 0 as the machine does.
+            x = x[x >= 0]
+        for saturate in (False, True):
+            if saturate and real:
+                x = np.append(x, [1.0, 1.5, -0.5]).astype(t)
+            try:
+                case("convert_image_dtype", lambda x: tf.image.convert_image_dtype(x, names[target], saturate), x, dtype=target, saturate=saturate)
+            except Exception as e:
+                print("no convert_image_dtype", source, target, type(e).__name__, file=sys.stderr)
+
+
+def normalized():
+    for t in HALVES.values():
+        x, scale, offset = ops.noise([3, 2, 2, 4]).astype(t), ops.noise([4], seed=1), ops.noise([4], seed=2)
+        case("fused_batch_norm", lambda x, s, o: tf.nn.fused_batch_norm(x, s, o, epsilon=0.01), x, scale, offset, epsilon=0.01)
+        mean, variance = np.float32([0.5, -0.25, 0.0, 1.0]), np.float32([1.0, 0.5, 2.0, 0.25])
+        make = lambda x, s, o: tf.nn.fused_batch_norm(x, s, o, mean=tf.constant(mean), variance=tf.constant(variance), epsilon=0.01, is_training=False)
+        case("fused_batch_norm_of", make, x, scale, offset, epsilon=0.01, mean=list(mean), variance=list(variance))
+
+
 def long_sums():
     """Numbers of which sums in a half would be off by much."""
     for t in HALVES.values():
@@ -256,6 +294,8 @@ if __name__ == "__main__":
     repeated()
     whole()
     casts()
+    limited()
+    normalized()
     long_sums()
     print("# Draws")
     draws()

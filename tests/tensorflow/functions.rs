@@ -37,6 +37,7 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "swish" => x[0].swish(),
         "reciprocal_no_nan" => x[0].reciprocal_no_nan(),
         "crelu" => x[0].crelu(),
+        "saturate_cast" => x[0].saturate_cast(a.dtype("to")),
         "is_nan" => x[0].is_nan(),
         "is_inf" => x[0].is_inf(),
         "is_finite" => x[0].is_finite(),

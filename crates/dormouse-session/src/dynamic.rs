@@ -72,10 +72,10 @@ fn range(settling: &[Value]) -> Result<Value, String> {
         ($values:expr) => {{
             let [start, limit, step] = $values;
             let steps = f64::from((limit - start) / step).abs();
-            let sign = step.partial_cmp(&Default::default()).ok_or("its step is not a number")? as i128;
+            let sign = step.partial_cmp(&0.0).ok_or("its step is not a number")? as i128;
             let count = counted(sign, steps.ceil(), limit >= start)?;
             let numbers = std::iter::successors(Some(start), |at| Some(at + step));
-            Ok(Value::from(numbers.take(count).collect::<Vec<_>>()))
+            Ok::<_, String>(Value::from(numbers.take(count).collect::<Vec<_>>()))
         }};
     }
     match &settling[0] {
@@ -84,14 +84,20 @@ fn range(settling: &[Value]) -> Result<Value, String> {
         Value::U8(_) => whole!(u8, three::<u8>(settling)?),
         Value::F32(_) => real!(three::<f32>(settling)?),
         Value::F64(_) => real!(three::<f64>(settling)?),
-        Value::F16(_) => real!(three::<f16>(settling)?),
-        Value::Bf16(_) => real!(three::<bf16>(settling)?),
+        // TensorFlow adds up in f32, and rounds each number.
+        Value::F16(_) => halves(&real!(three::<f16>(settling)?.map(f32::from))?, f16::from_f32),
+        Value::Bf16(_) => halves(&real!(three::<bf16>(settling)?.map(f32::from))?, bf16::from_f32),
         Value::I8(_) => whole!(i8, three::<i8>(settling)?),
         Value::I16(_) => whole!(i16, three::<i16>(settling)?),
         Value::U16(_) => whole!(u16, three::<u16>(settling)?),
         Value::U32(_) => whole!(u32, three::<u32>(settling)?),
         Value::Bool(_) => Err("it is not of booleans".to_owned()),
     }
+}
+
+fn halves<T: Element>(numbers: &Value, round: fn(f32) -> T) -> Result<Value, String> {
+    let numbers = numbers.to_vec::<f32>().map_err(|e| e.to_string())?;
+    Ok(Value::from(numbers.into_iter().map(round).collect::<Vec<T>>()))
 }
 
 fn three<T: Element>(values: &[Value]) -> Result<[T; 3], String> {

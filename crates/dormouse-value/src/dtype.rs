@@ -91,6 +91,24 @@ impl DType {
         }
     }
 
+    /// The least and the greatest finite number, of i64 as nearly as a float has them.
+    pub fn limits(self) -> [f64; 2] {
+        match self {
+            DType::F16 => [f16::MIN.into(), f16::MAX.into()],
+            DType::Bf16 => [bf16::MIN.into(), bf16::MAX.into()],
+            DType::F32 => [f32::MIN.into(), f32::MAX.into()],
+            DType::F64 => [f64::MIN, f64::MAX],
+            DType::I8 => [i8::MIN.into(), i8::MAX.into()],
+            DType::I16 => [i16::MIN.into(), i16::MAX.into()],
+            DType::I32 => [i32::MIN.into(), i32::MAX.into()],
+            DType::I64 => [i64::MIN as f64, i64::MAX as f64],
+            DType::U8 => [u8::MIN.into(), u8::MAX.into()],
+            DType::U16 => [u16::MIN.into(), u16::MAX.into()],
+            DType::U32 => [u32::MIN.into(), u32::MAX.into()],
+            DType::Bool => [0.0, 1.0],
+        }
+    }
+
     /// Rust's name of the type, as errors and `Display` print it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use dormouse_value::{BinaryOp, CompareOp, DType, LogicalOp, Op, Shape, UnaryOp, Weak};
+use dormouse_value::{BinaryOp, CompareOp, DType, LogicalOp, Op, Shape, UnaryOp, Value, Weak, bf16, f16};
 
 use crate::graph::Naming;
 use crate::node::Output;
@@ -202,6 +202,29 @@ pub trait Elementwise: Symbol {
         if x.dtype() == to && !x.is_dead() { x } else { x.graph().apply(Op::Cast { to }, &[x]) }
     }
 
+    /// As [`Elementwise::cast`], with numbers below and above what both dtypes hold made the least and the greatest that both
+    /// do.
+    #[track_caller]
+    fn saturate_cast(self, to: DType) -> Tensor {
+        let x = self.tensor();
+        let from = x.dtype();
+        if from == to || from == DType::Bool || to == DType::Bool || x.is_dead() {
+            return x.cast(to);
+        }
+        x.graph().located(|| {
+            x.graph().name_scope("saturate_cast", || {
+                let ([low, high], [lowest, highest]) = (to.limits(), from.limits());
+                // An i64's greatest number is no float, and floats have infinities.
+                let high = if to == DType::I64 { high.next_down() } else { high };
+                let end = |number: f64| x.graph().constant(toward_zero(number, from));
+                let float = from.is_float();
+                let below = if float || low > lowest { x.maximum(end(low.max(lowest))) } else { x };
+                let within = if float || high < highest { below.minimum(end(high.min(highest))) } else { below };
+                within.cast(to)
+            })
+        })
+    }
+
     /// max(min(x, high), low), as TensorFlow's `clip_by_value`.
     #[track_caller]
     fn clip_by_value(self, low: impl Operand, high: impl Operand) -> Tensor {
@@ -276,6 +299,31 @@ fn filled_like(x: Tensor, name: &str, number: i64) -> Tensor {
         let node = graph.push_op(at, own, Op::BroadcastLike, &[scalar, x]);
         Tensor::new(graph.handle(), Output { node, port: 0 })
     })
+}
+
+/// A number of a dtype, of two next to a float that it does not hold the one nearer to 0.
+fn toward_zero(number: f64, dtype: DType) -> Value {
+    macro_rules! of {
+        ($near:expr, $of_bits:expr) => {{
+            let near = $near;
+            let beyond = f64::from(near).abs() > number.abs();
+            Value::from(if beyond { $of_bits(near.to_bits() - 1) } else { near })
+        }};
+    }
+    match dtype {
+        DType::F16 => of!(f16::from_f64(number), f16::from_bits),
+        DType::Bf16 => of!(bf16::from_f64(number), bf16::from_bits),
+        DType::F32 => of!(number as f32, f32::from_bits),
+        DType::F64
+        | DType::I8
+        | DType::I16
+        | DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::Bool => Value::of_number(number, dtype),
+    }
 }
 
 macro_rules! operators {

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use dormouse_value::{DType, Op, ScatterOp, Value};
+use dormouse_value::{DType, Op, ScatterOp, Value, bf16, f16};
 
 use super::array::Array;
 use super::elementwise::Elementwise;
@@ -217,6 +217,11 @@ impl Graph {
         if !count.is_finite() || count > 9e15 {
             return self.mistake(format!("{}: there is no last number", told()));
         }
+        if dtype.is_float() && dtype != dtype.wide() {
+            // A half does not hold the places.
+            let [start, end, step] = [start, end, step].map(|x| rounded(x, dtype));
+            return self.located(|| self.range_with(start, end, step, dtype.wide()).cast(dtype));
+        }
         self.located(|| {
             self.composite(at, "range", |own| {
                 let places = self.fill(&[count as usize], 0.0, dtype).index_along(0, dtype);
@@ -242,6 +247,10 @@ impl Graph {
         if !dtype.is_float() || count == 0 {
             return self.mistake(format!("linspace: gives floats, 1 at least, not {count} of {dtype}"));
         }
+        if dtype != dtype.wide() {
+            let [start, stop] = [start, stop].map(|x| rounded(x, dtype));
+            return self.located(|| self.linspace(start, stop, count, dtype.wide()).cast(dtype));
+        }
         self.located(|| {
             self.composite(at, "LinSpace", |own| {
                 let [first, last] = [start, stop].map(|x| number(self, x, dtype).reshape([1]));
@@ -257,6 +266,11 @@ impl Graph {
             })
         })
     }
+}
+
+/// A number as a half has it.
+fn rounded(x: f64, half: DType) -> f64 {
+    if half == DType::F16 { f16::from_f64(x).into() } else { bf16::from_f64(x).into() }
 }
 
 /// A number as a constant of a dtype; integers as they wrap.

@@ -1,6 +1,6 @@
 //! Normalization: tensors shifted and scaled to a mean and a variance, to a length, or by what is beside.
 
-use dormouse_value::{Dim, Op};
+use dormouse_value::{DType, Dim, Op};
 
 use super::array::Array;
 use super::elementwise::Elementwise;
@@ -84,7 +84,7 @@ pub trait Normalization: Symbol {
     }
 
     /// Each channel, the last axis, normalized over all others: (x − mean) / √(variance + ε) · scale + offset, by its own
-    /// mean and variance or by given ones.
+    /// mean and variance or by given ones. Of f16 and bf16 in f32, of which scale, offset and statistics are.
     #[track_caller]
     fn fused_batch_norm(
         self,
@@ -93,9 +93,25 @@ pub trait Normalization: Symbol {
         statistics: BatchStatistics,
         epsilon: f64,
     ) -> BatchNorm {
-        let x = self.tensor();
+        let given = self.tensor();
+        let graph = given.graph();
+        if matches!(given.dtype(), DType::F16 | DType::Bf16) {
+            return graph.located(|| {
+                let x = given.cast(DType::F32);
+                let [scale, offset] = [scale.tensor_like(x), offset.tensor_like(x)]
+                    .map(|t| if t.is_dead() { t } else { t.cast(DType::F32) });
+                let statistics = match statistics {
+                    BatchStatistics::Batch => statistics,
+                    BatchStatistics::Given { mean, variance } => {
+                        BatchStatistics::Given { mean: mean.cast(DType::F32), variance: variance.cast(DType::F32) }
+                    }
+                };
+                let found = x.fused_batch_norm(scale, offset, statistics, epsilon);
+                BatchNorm { y: found.y.cast(given.dtype()), ..found }
+            });
+        }
+        let x = given;
         let (scale, offset) = (scale.tensor_like(x), offset.tensor_like(x));
-        let graph = x.graph();
         let Some(rank) = x.shape().rank() else {
             return poisoned(x, format!("fused_batch_norm: the axes of {} are not known", x.name()));
         };

@@ -5,7 +5,7 @@
 use dormouse_graph::NodeId;
 use dormouse_kernels::{Spec, cast_path, moves};
 use dormouse_value::{
-    BinaryOp, CompareOp, DType, Dims, Distribution, Op, Padding, PoolOp, ReduceOp, SegmentOp, UnaryOp, Value, bf16, f16,
+    BinaryOp, CompareOp, DType, Dims, Distribution, Op, Padding, PoolOp, ReduceOp, SegmentOp, UnaryOp, Value,
 };
 use smallvec::SmallVec;
 
@@ -169,7 +169,7 @@ impl Lowering<'_> {
     fn limited(&mut self, node: NodeId, result: ValueId, narrow: DType, lowest: bool) -> ValueId {
         let Spec { dtype, dims } = self.program.spec(result).clone();
         let number = |program: &mut crate::program::Program, of: DType| {
-            let ends = ends(of);
+            let ends = of.limits();
             program.add_constant(Value::of_number(if lowest { ends[0] } else { ends[1] }, dtype))
         };
         let (own, end) = (number(&mut self.program, dtype), number(&mut self.program, narrow));
@@ -184,23 +184,5 @@ impl Lowering<'_> {
         let shifted = self.add_one(node, Op::Binary(BinaryOp::Mul), &[uniform, shift], dtype, dims.clone());
         let whole = self.add_one(node, Op::Unary(UnaryOp::Floor), &[shifted], dtype, dims.clone());
         self.add_one(node, Op::Binary(BinaryOp::Sub), &[shifted, whole], dtype, dims)
-    }
-}
-
-/// The least and the greatest finite number of a type, as nearly as a float has it.
-fn ends(dtype: DType) -> [f64; 2] {
-    match dtype {
-        DType::F16 => [f16::MIN.into(), f16::MAX.into()],
-        DType::Bf16 => [bf16::MIN.into(), bf16::MAX.into()],
-        DType::F32 => [f32::MIN.into(), f32::MAX.into()],
-        DType::F64 => [f64::MIN, f64::MAX],
-        DType::I8 => [i8::MIN.into(), i8::MAX.into()],
-        DType::I16 => [i16::MIN.into(), i16::MAX.into()],
-        DType::I32 => [i32::MIN.into(), i32::MAX.into()],
-        DType::I64 => [i64::MIN as f64, i64::MAX as f64],
-        DType::U8 => [u8::MIN.into(), u8::MAX.into()],
-        DType::U16 => [u16::MIN.into(), u16::MAX.into()],
-        DType::U32 => [u32::MIN.into(), u32::MAX.into()],
-        DType::Bool => [0.0, 1.0],
     }
 }

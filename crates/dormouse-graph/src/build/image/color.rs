@@ -185,16 +185,7 @@ fn has_channels(x: Tensor, count: u64) -> bool {
 
 /// The largest number of an integer dtype; 1 of others.
 pub(super) fn most(dtype: DType) -> f64 {
-    match dtype {
-        DType::U8 => f64::from(u8::MAX),
-        DType::U16 => f64::from(u16::MAX),
-        DType::U32 => f64::from(u32::MAX),
-        DType::I8 => f64::from(i8::MAX),
-        DType::I16 => f64::from(i16::MAX),
-        DType::I32 => f64::from(i32::MAX),
-        DType::I64 => i64::MAX as f64,
-        DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::Bool => 1.0,
-    }
+    if dtype.is_integer() { dtype.limits()[1] } else { 1.0 }
 }
 
 #[track_caller]
@@ -206,11 +197,17 @@ pub(super) fn converted(x: Tensor, dtype: DType, saturate: bool) -> Tensor {
     if from == dtype {
         return x;
     }
+    // Where f16 does not hold the largest number, nothing would be left of the others.
+    let beyond = |half: DType, whole: DType| half == DType::F16 && most(whole) > DType::F16.limits()[1];
     match (from.is_float(), dtype.is_float()) {
         (true, true) => x.cast(dtype),
+        (false, true) if beyond(dtype, from) => converted(converted(x, DType::F32, saturate), dtype, saturate),
         (false, true) => x.cast(dtype) * (1.0 / most(from)),
-        // A cast of floats gives the nearest that the dtype holds.
-        (true, false) => (x * (most(dtype) + 0.5)).cast(dtype),
+        (true, false) if beyond(from, dtype) => converted(x.cast(DType::F32), dtype, saturate),
+        (true, false) => {
+            let scaled = x * (most(dtype) + 0.5);
+            if saturate { scaled.saturate_cast(dtype) } else { scaled.cast(dtype) }
+        }
         (false, false) => {
             let bits = |dtype: DType| 8 * dtype.size() as u32 - u32::from(!dtype.is_unsigned());
             let (own, to) = (bits(from), bits(dtype));
