@@ -4,7 +4,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use dormouse::graph::{BatchStatistics, Conv3d, LocalResponse, Pool3d};
 use dormouse::prelude::*;
 use dormouse::session::SessionOptions;
 
@@ -31,6 +33,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Held by a test that counts: there is one counter.
+static COUNTED: Mutex<()> = Mutex::new(());
+
 /// Calls and bytes of one call of `f`, the mean of many.
 fn allocated(mut f: impl FnMut()) -> (f64, f64) {
     let runs = 50;
@@ -44,6 +49,7 @@ fn allocated(mut f: impl FnMut()) -> (f64, f64) {
 /// The course's MNIST step: two layers, decay of weights, gradient descent, moving averages.
 #[test]
 fn the_second_run_of_a_training_step_allocates_what_it_hands_back() {
+    let _alone = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
     let graph = Graph::new();
     let x = graph.placeholder(DType::F32, shape![?, 784]);
     let y = graph.placeholder(DType::I64, shape![?]);
@@ -88,5 +94,46 @@ fn the_second_run_of_a_training_step_allocates_what_it_hands_back() {
         });
         let handed_back = 784.0 * 500.0 * 4.0;
         assert!(calls <= most_calls && bytes <= handed_back + most_bytes, "{threads} threads: {calls} calls, {bytes}");
+    }
+}
+
+/// Every kind of convolution, normalization and pool, with all gradients.
+#[test]
+fn convolutions_allocate_nothing() {
+    let _alone = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let graph = Graph::new();
+    let noise = |dims: &[usize], seed| graph.variable(graph.random(dims, Normal::new(0.3).seed(seed)));
+    let x = graph.placeholder(DType::F32, shape![?, 24, 20, 16]);
+    let (each, several) = (noise(&[3, 3, 16, 1], 1), noise(&[3, 3, 16, 2], 2));
+    let (grouped, back, deep) = (noise(&[3, 3, 8, 32], 3), noise(&[3, 3, 16, 32], 4), noise(&[3, 3, 3, 8, 16], 5));
+    let (scale, offset) = (noise(&[16], 6), noise(&[16], 7));
+    let y = x.depthwise_conv2d(each, Conv2d::default());
+    let y = y.fused_batch_norm(scale, offset, BatchStatistics::Batch, 1e-3).y.relu();
+    let y = y.depthwise_conv2d(several, Conv2d { strides: [2, 2], ..Conv2d::default() });
+    let y = (y.conv2d(grouped.value().tile(&[1, 1, 2, 1]), Conv2d::default())).conv2d_transpose(
+        back,
+        [24, 20],
+        Conv2d { strides: [2, 2], ..Conv2d::default() },
+    );
+    let y = y.local_response_normalization(LocalResponse::default());
+    let y = y.reshape([-1, 4, 12, 20, 8]).conv3d(deep, Conv3d::default()).max_pool3d(Pool3d::default());
+    let loss = y.square().mean();
+    let variables = [each, several, grouped, back, deep, scale, offset];
+    let slopes = gradients(loss, variables);
+    let steps = variables.iter().zip(slopes).map(|(v, slope)| v.assign_sub(slope * 0.01).operation());
+    let train = graph.group(steps.collect::<Vec<_>>());
+    let init = graph.initializer();
+    let images =
+        Value::from_elements(&[4, 24, 20, 16], (0..30_720).map(|i| (i % 255) as f32 / 255.0).collect()).unwrap();
+    for threads in [1, 2] {
+        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+        let session = Session::with_options(&graph, options).unwrap();
+        session.run(init, ()).unwrap();
+        let step = session.prepare((loss, train), [x]).unwrap();
+        let (calls, bytes) = allocated(|| {
+            step.run([&images]).unwrap();
+        });
+        let (most_calls, most_bytes) = if threads == 1 { (2.0, 256.0) } else { (5.0, 1_000.0) };
+        assert!(calls <= most_calls && bytes <= most_bytes, "{threads} threads: {calls} calls, {bytes} bytes");
     }
 }

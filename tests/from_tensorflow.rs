@@ -203,6 +203,8 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         labels.bincount(10);
         x.histogram_fixed_width(0.0, 1.0, 100);
         labels.confusion_matrix(labels, 10);
+        x.erfinv();
+        x.ndtri();
         m.cholesky();
         m.cholesky_solve(n);
         m.triangular_solve(n, Triangle::default());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use dormouse::graph::{BatchStatistics, Combined, Conv1d, Conv3d, LocalResponse, Partition, Pool1d, Pool3d};
 use dormouse::prelude::*;
 use ndarray::{ArrayD, IxDyn};
 
@@ -201,6 +202,79 @@ fn statistics() {
     for (name, f) in functions {
         check(name, &[2, 3], f);
     }
+}
+
+/// Numbers without a pattern, in a shape.
+fn numbers(like: Tensor, dims: &[usize]) -> Tensor {
+    let n: usize = dims.iter().product();
+    let elements = (0..n).map(|i| ((i * 7919 + 3) % 101) as f64 / 50.0 - 1.0).collect();
+    like.graph().constant(Value::from_elements(dims, elements).unwrap())
+}
+
+#[test]
+fn further_convolutions_and_pools() {
+    check("depthwise", &[1, 3, 4, 2], |x| {
+        x.depthwise_conv2d(numbers(x, &[2, 3, 2, 2]), Conv2d { strides: [1, 2], ..Conv2d::default() }).square()
+    });
+    check("depthwise, filter", &[2, 2, 2, 1], |f| {
+        numbers(f, &[2, 3, 3, 2]).depthwise_conv2d(f, Conv2d::default()).square()
+    });
+    check("separable", &[1, 3, 3, 2], |x| {
+        x.separable_conv2d(numbers(x, &[2, 2, 2, 1]), numbers(x, &[1, 1, 2, 3]), Conv2d::default()).square()
+    });
+    check("transposed", &[2, 2, 3, 2], |x| {
+        x.conv2d_transpose(numbers(x, &[3, 2, 1, 2]), [4, 6], Conv2d { strides: [2, 2], ..Conv2d::default() }).square()
+    });
+    check("of sequences", &[2, 5, 1], |x| x.conv1d(numbers(x, &[3, 1, 2]), Conv1d::default()).square());
+    check("in groups", &[1, 3, 3, 4], |x| x.conv2d(numbers(x, &[2, 2, 2, 4]), Conv2d::default()).square());
+    check("with a depth", &[1, 2, 3, 2, 2], |x| {
+        x.conv3d(numbers(x, &[2, 2, 1, 2, 2]), Conv3d { strides: [1, 2, 1], ..Conv3d::default() }).square()
+    });
+    check("with a depth, filter", &[2, 2, 1, 1, 2], |f| {
+        numbers(f, &[1, 3, 3, 2, 1]).conv3d(f, Conv3d::default()).square()
+    });
+    let padding = Padding::Explicit([[1, 0], [2, 1]]);
+    check("with cells of padding", &[1, 3, 3, 1], |x| {
+        x.conv2d(numbers(x, &[2, 2, 1, 1]), Conv2d { padding, ..Conv2d::default() }).square()
+    });
+    // No window without a cell, whose largest is −∞.
+    let padding = Padding::Explicit([[1, 0], [0, 1]]);
+    check("max pool with cells of padding", &[1, 4, 3, 2], |x| {
+        x.max_pool(Pool { padding, ..Pool::default() }).square()
+    });
+    check("max pool with a depth", &[1, 3, 4, 3, 1], |x| x.max_pool3d(Pool3d::default()).square());
+    check("average pool with a depth", &[1, 3, 4, 3, 1], |x| x.avg_pool3d(Pool3d::default()).square());
+    check("max pool of sequences", &[2, 5, 2], |x| x.max_pool1d(Pool1d::default()).square());
+}
+
+#[test]
+fn normalizations_and_losses() {
+    let batch = BatchStatistics::Batch;
+    check("batch", &[4, 2], |x| x.fused_batch_norm(numbers(x, &[2]), numbers(x, &[2]), batch, 0.1).y.square());
+    check("batch, statistics", &[4, 2], |x| {
+        let found = x.fused_batch_norm(numbers(x, &[2]), numbers(x, &[2]), batch, 0.1);
+        found.mean.square() + found.variance
+    });
+    check("by given ones", &[3, 2], |x| {
+        x.batch_normalization(x.at(0), x.at(1).square(), x.at(2), x.at(0), 0.1).square()
+    });
+    check("layer", &[2, 4], |x| x.layer_norm(-1, numbers(x, &[4]), numbers(x, &[4]), 0.1).square());
+    let options = LocalResponse { depth_radius: 1, bias: 1.0, alpha: 0.5, beta: 0.75 };
+    check("local response", &[2, 5], |x| x.local_response_normalization(options).square());
+    check("length", &[2, 3], |x| x.l2_normalize(1) * numbers(x, &[2, 3]));
+    check("independent labels", &[2, 3], |x| (x - 0.7123).sigmoid_cross_entropy(numbers(x, &[2, 3])));
+    check("weighted labels", &[2, 3], |x| (x - 0.7123).weighted_cross_entropy(numbers(x, &[2, 3]), 2.5));
+    check("one label for all", &[3, 2], |x| x.softmax_cross_entropy(x.graph().constant([[0.25, 0.75]])).square());
+    check("pairs", &[2, 3], |x| losses::mean_pairwise_squared_error(numbers(x, &[2, 3]), x.square()));
+    check("distance", &[2, 3], |x| losses::huber_loss_beyond(numbers(x, &[2, 3]), x, 0.3, losses::Weighting::by(2.0)));
+    check("rows", &[3, 2], |x| {
+        let ids = x.graph().constant([0_i64, 4, 3, 4]);
+        x.graph().embedding_lookup(&[x, x.slice([0, 0], [2, 2]).square()], ids, Partition::Mod).square()
+    });
+    check("combined rows", &[3, 2], |x| {
+        let (ids, examples) = (x.graph().constant([0_i64, 2, 2]), x.graph().constant([0_i64, 0, 1]));
+        x.graph().embedding_lookup_sparse(&[x], ids, examples, 2, None, Combined::SqrtN).square()
+    });
 }
 
 /// Where zeros run, a product's gradient has a gradient by each of the others.

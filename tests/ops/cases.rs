@@ -15,10 +15,11 @@ use dormouse::value::{
 use ndarray::IxDyn;
 
 use crate::reference::{
-    Windows, at, error_function, fold, from, hurwitz, line, log_gamma, map, polygamma, softmax, truth, zip,
+    Windows, at, error_function, fold, from, hurwitz, line, log_gamma, map, polygamma, quantile, softmax, truth, zip,
 };
 use crate::row::{
-    ANY, Gradient, INTEGERS, Numbers, Operand, Row, SIGNED, given, indices, like, made, positive, row, signed, truths,
+    ANY, Gradient, HALVES, INTEGERS, Numbers, Operand, Row, SIGNED, given, indices, like, made, positive, row, signed,
+    truths,
 };
 
 /// Integers that some operations do not take.
@@ -177,6 +178,9 @@ fn unary() -> Vec<Row> {
         of(U::Erfc, x(), |x| 1.0 - error_function(x)),
         of(U::Lgamma, given([5], &[0.3, 1.4, 2.75, 9.5, -1.3]), log_gamma).without(&[DType::Bf16]),
         of(U::Digamma, given([5], &[0.4, 1.4, 2.75, 9.5, -1.4]), |x| polygamma(0, x)).without(&[DType::Bf16]),
+        of(U::Erfinv, inside(), quantile).without(&HALVES),
+        of(U::Ndtri, given([4], &[0.125, 0.4, 0.7, 0.95]), |p| std::f64::consts::SQRT_2 * quantile(2.0 * p - 1.0))
+            .without(&HALVES),
         of(U::Softsign, x(), |x| x / (1.0 + x.abs())),
         of(U::Relu6, given([2, 3], &[-1.5, 0.5, 5.75, 6.25, 9.0, 3.0]), |x| x.clamp(0.0, 6.0)),
         of(U::Selu, x(), |x| if x > 0.0 { 1.050_700_987_355_480_5 * x } else { 1.758_099_340_847_376_9 * x.exp_m1() }),

@@ -62,6 +62,8 @@ names! {
     Op::Unary(UnaryOp::Softsign) => "softsign",
     Op::Unary(UnaryOp::Relu6) => "relu6",
     Op::Unary(UnaryOp::Selu) => "selu",
+    Op::Unary(UnaryOp::Erfinv) => "erfinv",
+    Op::Unary(UnaryOp::Ndtri) => "ndtri",
     Op::Unary(UnaryOp::Invert) => "invert",
     Op::Binary(BinaryOp::Add) => "add",
     Op::Binary(BinaryOp::Sub) => "sub",

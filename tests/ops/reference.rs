@@ -161,6 +161,20 @@ impl Windows {
 }
 
 /// erf x by its series.
+/// The x whose error function this is, by halving.
+pub(crate) fn quantile(y: f64) -> f64 {
+    let (mut low, mut high) = (-6.0, 6.0);
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if error_function(middle) < y {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
 pub(crate) fn error_function(x: f64) -> f64 {
     let (mut term, mut sum) = (x, x);
     for k in 1..80 {

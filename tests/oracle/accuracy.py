@@ -101,6 +101,32 @@ def softplus(x):
     return mpmath.log1p(mpmath.exp(x)) if x < 60 else x + mpmath.exp(-x)
 
 
+def tail(w):
+    """The y with erfc y = w, for w up to 1."""
+    l = -mpmath.log(w)
+    y = mpmath.sqrt(max(l - mpmath.log(mpmath.pi * l) / 2, mpf("0.04")))
+    for _ in range(40):
+        scaled = mpmath.erfc(y) * mpmath.exp(y * y)
+        step = (y * y - mpmath.log(scaled) - l) * scaled * mpmath.sqrt(mpmath.pi) / 2
+        y -= step
+        if abs(step) < mpf(2) ** -200 * y:
+            break
+    return y
+
+
+def quantile(x):
+    if abs(x) == 1 or x == 0:
+        return inf * x if x else x
+    y = mpmath.erfinv(x) if abs(x) < 0.5 else tail(1 - abs(x)) * mpmath.sign(x)
+    return y
+
+
+def normal(p):
+    if p in (0, 1):
+        return inf if p else -inf
+    return mpmath.sqrt(2) * (quantile(2 * p - 1) if abs(p - 0.5) < 0.25 else -tail(2 * p) if p < 0.5 else tail(2 * (1 - p)))
+
+
 def guarded(f, inside):
     return lambda x: f(x) if inside(x) else nan
 
@@ -152,6 +178,8 @@ FUNCTIONS = {
     "erfc": (lambda x: mpmath.erfc(x) if abs(x) < 50 else 1 - mpmath.sign(x), tf.erfc, (-30, 5), near(0.84375, 26.5), 0, 2),
     "lgamma": (lgamma, tf.lgamma, (-30, 20), near(1.0, 2.0, 2.5, 8.0), inf, inf),
     "digamma": (digamma, tf.digamma, (-30, 20), near(1.4616321449683623, 1.0, 7.0), inf, nan),
+    "erfinv": (guarded(quantile, lambda x: abs(x) <= 1), tf.math.erfinv, (-30, -1), ONES + near(0.5), nan, nan),
+    "ndtri": (guarded(normal, lambda x: 0 <= x <= 1), tf.math.ndtri, (-40, -1), ONES + near(0.25, 0.5, 0.75), nan, nan),
     "softsign": (lambda x: x / (1 + abs(x)), tf.nn.softsign, (-30, 30), [], nan, nan),
     "relu6": (lambda x: min(max(x, mpf(0)), mpf(6)), tf.nn.relu6, (-2, 4), near(6.0), 6, 0),
     "selu": (lambda x: MP_SELU[0] * x if x > 0 else MP_SELU[1] * big(mpmath.expm1)(x), tf.nn.selu, (-40, 9), [], inf, -MP_SELU[1]),
@@ -268,7 +296,7 @@ def main():
 
 
 ODD = {"neg", "sign", "expm1", "log1p", "sin", "tan", "tanh", "elu", "floor", "ceil", "round", "asin", "atan", "sinh", "asinh", "atanh", "erf",
-       "softsign", "selu", "sqrt", "reciprocal", "swish", "gelu"}
+       "softsign", "selu", "sqrt", "erfinv", "reciprocal", "swish", "gelu"}
 
 if __name__ == "__main__":
     main()

@@ -17,7 +17,7 @@ def unary():
         "acosh": tf.acosh, "atanh": tf.atanh, "erf": tf.erf, "erfc": tf.erfc, "lgamma": tf.lgamma,
         "digamma": tf.digamma, "softsign": tf.nn.softsign, "relu6": tf.nn.relu6, "selu": tf.nn.selu,
         "log_sigmoid": tf.log_sigmoid, "leaky_relu": lambda x: tf.nn.leaky_relu(x, 0.25), "gelu": tf2.nn.gelu,
-        "gelu_approximate": lambda x: tf2.nn.gelu(x, approximate=True), "swish": tf.nn.swish,
+        "gelu_approximate": lambda x: tf2.nn.gelu(x, approximate=True), "swish": tf.nn.swish, "erfinv": tf.math.erfinv, "ndtri": tf.math.ndtri,
         "reciprocal_no_nan": tf.math.reciprocal_no_nan, "crelu": tf.nn.crelu,
     }
     given = {"leaky_relu": {"slope": 0.25}}
@@ -26,7 +26,7 @@ def unary():
            "digamma": 1e29, "log_sigmoid": 80, "erfc": 9, "gelu": 1e7, "gelu_approximate": 1e7, "swish": 1e7,
            "reciprocal_no_nan": 1e29}
     within = {"asin": [-0.75, -0.25, 0.0, 0.5, 0.9], "acos": [-0.75, -0.25, 0.0, 0.5, 0.9], "acosh": [1.1, 1.5, 2.0, 30.0],
-              "atanh": [-0.9, -0.25, 0.0, 0.5], "lgamma": [0.1, 0.5, 1.5, 2.5, 7.25, 30.0, -0.5, -1.75, -2.25],
+              "atanh": [-0.9, -0.25, 0.0, 0.5], "erfinv": [-0.9, -0.25, 0.0, 0.5], "ndtri": [0.01, 0.25, 0.5, 0.9], "lgamma": [0.1, 0.5, 1.5, 2.5, 7.25, 30.0, -0.5, -1.75, -2.25],
               "digamma": [0.1, 0.5, 1.25, 2.5, 7.25, 30.0, -0.5, -1.75, -2.25]}
     for name, f in functions.items():
         attributes = given.get(name, {})

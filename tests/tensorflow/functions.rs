@@ -26,6 +26,8 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "erfc" => x[0].erfc(),
         "lgamma" => x[0].lgamma(),
         "digamma" => x[0].digamma(),
+        "erfinv" => x[0].erfinv(),
+        "ndtri" => x[0].ndtri(),
         "softsign" => x[0].softsign(),
         "relu6" => x[0].relu6(),
         "selu" => x[0].selu(),

@@ -104,6 +104,8 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
             UnaryOp::Softsign => "Softsign",
             UnaryOp::Relu6 => "Relu6",
             UnaryOp::Selu => "Selu",
+            UnaryOp::Erfinv => "Erfinv",
+            UnaryOp::Ndtri => "Ndtri",
             UnaryOp::Invert => "Invert",
         },
         Op::Binary(op) => match op {
@@ -293,6 +295,8 @@ pub(crate) fn called(op: &Op) -> &'static str {
             UnaryOp::Softsign => "softsign",
             UnaryOp::Relu6 => "relu6",
             UnaryOp::Selu => "selu",
+            UnaryOp::Erfinv => "erfinv",
+            UnaryOp::Ndtri => "ndtri",
             UnaryOp::Invert => "invert",
         },
         Op::Binary(op) => match op {

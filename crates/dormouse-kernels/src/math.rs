@@ -5,7 +5,7 @@
 //! multiply-add written out, so that scalar code, AVX2 and NEON agree bit for bit. Within 2 ulp over the whole domain,
 //! subnormal numbers too. [`single`] holds the functions of `f32`, [`double`] those of `f64`, [`reduction`] the exact
 //! remainder of large angles that both need. [`inverse`], [`error_function`] and [`gamma`] hold rarer functions of `f64`,
-//! which `f32` rounds; the last alone branches, and tells its own bounds.
+//! which `f32` rounds; the last, and [`quantile`], branch, and tell their own bounds.
 
 #![allow(
     clippy::inline_always,
@@ -17,6 +17,7 @@ mod double;
 mod error_function;
 mod gamma;
 mod inverse;
+mod quantile;
 mod reduction;
 mod single;
 
@@ -46,6 +47,8 @@ pub(crate) trait Float: Copy + PartialOrd {
     fn erfc(x: Self) -> Self;
     fn lgamma(x: Self) -> Self;
     fn digamma(x: Self) -> Self;
+    fn erfinv(x: Self) -> Self;
+    fn ndtri(x: Self) -> Self;
     fn atan2(y: Self, x: Self) -> Self;
     fn zeta(s: Self, q: Self) -> Self;
     fn polygamma(n: Self, x: Self) -> Self;
@@ -74,6 +77,7 @@ macro_rules! functions {
             functions!(@rounded inverse asin acos atan sinh cosh asinh acosh atanh);
             functions!(@rounded error_function erf erfc);
             functions!(@rounded gamma lgamma digamma);
+            functions!(@rounded quantile erfinv ndtri);
             functions!(@rounded2 inverse atan2);
             functions!(@rounded2 gamma zeta polygamma);
         }
@@ -152,6 +156,10 @@ free! {
     lgamma
     /// (ln Γ)′(x).
     digamma
+    /// The number whose error function this is.
+    erfinv
+    /// The number below which a normal one is with this probability.
+    ndtri
 }
 
 /// xʸ, with the special cases of IEEE 754's `pow`.

@@ -120,6 +120,10 @@ pub enum UnaryOp {
     Selu,
     /// ¬x, bit by bit, of integers.
     Invert,
+    /// The number whose error function is x; NaN beyond ±1. F32 or F64.
+    Erfinv,
+    /// The number below which a normal one is with probability x; NaN beyond 0 and 1. F32 or F64.
+    Ndtri,
 }
 
 /// Element-wise operations of two operands of one dtype, broadcast as numpy does; the result has their dtype.

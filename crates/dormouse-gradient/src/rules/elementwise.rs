@@ -41,6 +41,10 @@ pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
         UnaryOp::Erfc => dy * (u(UnaryOp::Exp, -u(UnaryOp::Square, x)) * -std::f64::consts::FRAC_2_SQRT_PI),
         UnaryOp::Lgamma => dy * u(UnaryOp::Digamma, x),
         UnaryOp::Digamma => dy * s.graph.apply(Op::Binary(BinaryOp::Polygamma), &[x.ones_like(), x]),
+        // erf y = x ⇒ dx/dy = 2/√π e^(−y²)
+        UnaryOp::Erfinv => dy * (u(UnaryOp::Exp, u(UnaryOp::Square, y)) / std::f64::consts::FRAC_2_SQRT_PI),
+        // Φ(y) = x ⇒ dx/dy = e^(−y²/2) / √(2π)
+        UnaryOp::Ndtri => dy * (u(UnaryOp::Exp, u(UnaryOp::Square, y) * 0.5) * 2.506_628_274_631_000_7),
         UnaryOp::Softsign => dy / u(UnaryOp::Square, u(UnaryOp::Abs, x) + 1.0),
         // With 6 in y's stead where it is 6, the gradient of relu gives 0 at both ends.
         UnaryOp::Relu6 => {

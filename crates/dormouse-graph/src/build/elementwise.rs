@@ -95,6 +95,10 @@ pub trait Elementwise: Symbol {
         lgamma Lgamma;
         /// (ln Γ)′(x); NaN at poles. Floats.
         digamma Digamma;
+        /// The number whose error function is x; NaN beyond ±1. F32 or f64.
+        erfinv Erfinv;
+        /// The number below which a normal one is with probability x; NaN beyond 0 and 1. F32 or f64.
+        ndtri Ndtri;
         /// x / (1 + |x|). Floats.
         softsign Softsign;
         /// min(max(x, 0), 6). Floats.

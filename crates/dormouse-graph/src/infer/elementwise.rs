@@ -85,6 +85,7 @@ pub(super) fn unary(op: UnaryOp, x: &Fact) -> Facts {
         | UnaryOp::Relu6
         | UnaryOp::Selu => floats(x),
         UnaryOp::Lgamma | UnaryOp::Digamma => not_bf16(x),
+        UnaryOp::Erfinv | UnaryOp::Ndtri => single_or_double(x),
         UnaryOp::Invert => integers(x),
     }
 }

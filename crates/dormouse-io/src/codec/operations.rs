@@ -59,7 +59,7 @@ exemplars!(unary: UnaryOp {
     Softplus = "10", Relu = "11", Elu = "12", Floor = "13", Ceil = "14", Round = "15", LogicalNot = "16",
     Asin = "17", Acos = "18", Atan = "19", Sinh = "1a", Cosh = "1b", Asinh = "1c", Acosh = "1d",
     Atanh = "1e", Erf = "1f", Erfc = "20", Lgamma = "21", Digamma = "22", Softsign = "23", Relu6 = "24",
-    Selu = "25", Invert = "26",
+    Selu = "25", Invert = "26", Erfinv = "27", Ndtri = "28",
 });
 
 exemplars!(binary: BinaryOp {

@@ -8,7 +8,7 @@ use super::*;
 use crate::fused::tests::{Buffer, run_kernel};
 use crate::math::{self, Float};
 
-const UNARY: [UnaryOp; 39] = [
+const UNARY: [UnaryOp; 41] = [
     UnaryOp::Neg,
     UnaryOp::Abs,
     UnaryOp::Sign,
@@ -48,6 +48,8 @@ const UNARY: [UnaryOp; 39] = [
     UnaryOp::Relu6,
     UnaryOp::Selu,
     UnaryOp::Invert,
+    UnaryOp::Erfinv,
+    UnaryOp::Ndtri,
 ];
 const BINARY: [BinaryOp; 21] = [
     BinaryOp::Add,
@@ -219,6 +221,8 @@ macro_rules! float_reference {
                     UnaryOp::Erfc => math::erfc(x),
                     UnaryOp::Lgamma => math::lgamma(x),
                     UnaryOp::Digamma => math::digamma(x),
+                    UnaryOp::Erfinv => math::erfinv(x),
+                    UnaryOp::Ndtri => math::ndtri(x),
                     UnaryOp::Softsign => x / (1.0 + x.abs()),
                     UnaryOp::Relu6 => if x.is_nan() { x } else if x <= 0.0 { 0.0 } else { x.min(6.0) },
                     UnaryOp::Selu if x > 0.0 => 1.050_700_987_355_480_5_f64 as $T * x,

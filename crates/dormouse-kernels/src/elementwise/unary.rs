@@ -81,6 +81,8 @@ macro_rules! float {
                             UnaryOp::Erfc => slow(unary!(|x: $T| -> $T { math::erfc(x) }), 80.0, 4.2),
                             UnaryOp::Lgamma => slow(unary!(|x: $T| -> $T { math::lgamma(x) }), 80.0, 30.0),
                             UnaryOp::Digamma => slow(unary!(|x: $T| -> $T { math::digamma(x) }), 80.0, 30.0),
+                            UnaryOp::Erfinv => slow(unary!(|x: $T| -> $T { math::erfinv(x) }), 200.0, 60.0),
+                            UnaryOp::Ndtri => slow(unary!(|x: $T| -> $T { math::ndtri(x) }), 200.0, 60.0),
                             UnaryOp::Softsign => slow(unary!(|x: $T| -> $T { x / (1.0 + x.abs()) }), 3.0, 0.25),
                             UnaryOp::Relu6 => simple(unary!(|x: $T| -> $T {
                                 let y = if x <= 0.0 { 0.0 } else { x };
@@ -148,7 +150,9 @@ macro_rules! integer {
                     | UnaryOp::Digamma
                     | UnaryOp::Softsign
                     | UnaryOp::Relu6
-                    | UnaryOp::Selu => return None,
+                    | UnaryOp::Selu
+                    | UnaryOp::Erfinv
+                    | UnaryOp::Ndtri => return None,
                 };
                 Some(Operation::simple(run, $dtype))
             }
@@ -222,7 +226,9 @@ fn byte(op: UnaryOp) -> Option<Operation> {
         | UnaryOp::Digamma
         | UnaryOp::Softsign
         | UnaryOp::Relu6
-        | UnaryOp::Selu => return None,
+        | UnaryOp::Selu
+        | UnaryOp::Erfinv
+        | UnaryOp::Ndtri => return None,
     };
     Some(Operation::simple(run, DType::U8))
 }

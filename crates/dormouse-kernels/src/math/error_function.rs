@@ -31,13 +31,12 @@ fn near(a: f64) -> f64 {
     a + a * (z.mul_add(p, C_LOW) + C)
 }
 
-/// erfc a for a ≥ 15/32.
+/// (1 + 2a) · e^(a²) · erfc a for 15/32 ≤ a ≤ 28.
 #[inline(always)]
-fn far(a: f64) -> f64 {
-    let a = if a > 28.0 { 28.0 } else { a };
+fn slope(a: f64) -> f64 {
     // With v = (a − 15/4)/(a + 15/4), (1 + 2a) · e^(a²) · erfc a is nearly a line.
     let v = (a - 3.75) / (a + 3.75);
-    let g = polynomial(
+    polynomial(
         v,
         [
             1.237_512_630_837_827_5,
@@ -67,7 +66,20 @@ fn far(a: f64) -> f64 {
             7.939_441_023_814_277e-10,
             -2.415_355_686_692_440_7e-10,
         ],
-    );
+    )
+}
+
+/// e^(a²) · erfc a for 15/32 ≤ a ≤ 28.
+#[inline(always)]
+pub(super) fn scaled_erfc(a: f64) -> f64 {
+    slope(a) / (1.0 + 2.0 * a)
+}
+
+/// erfc a for a ≥ 15/32.
+#[inline(always)]
+fn far(a: f64) -> f64 {
+    let a = if a > 28.0 { 28.0 } else { a };
+    let g = slope(a);
     // The exponent and the quotient keep what rounding takes of a² and of 1 + 2a.
     let square = a * a;
     let square_low = a.mul_add(a, -square);
