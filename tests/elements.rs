@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use dormouse::graph::{CustomOp, Fact};
 use dormouse::io::{decode_graph, encode_graph};
 use dormouse::prelude::*;
-use dormouse::value::Element;
+use dormouse::value::{Element, ValueView};
 
 const SHORT: [DType; 6] = [DType::F16, DType::Bf16, DType::I8, DType::I16, DType::U16, DType::U32];
 
@@ -279,4 +280,84 @@ fn numbers_that_are_not_finite_are_hunted_in_halves_too() {
         Session::with_options(&graph, dormouse::session::SessionOptions { check_numerics: true, ..Default::default() });
     let told = session.unwrap().run(y, feeds![]).unwrap_err().to_string();
     assert!(told.contains("beyond"), "{told}");
+}
+
+#[test]
+fn shapes_that_depend_on_numbers_are_of_every_dtype() {
+    assert_eq!(of::<u16>(|g| g.constant(vec![7_u16, 0, 9]).boolean_mask(g.constant(vec![true, false, true]))), [7, 9]);
+    let nan = f16::NAN;
+    let found = of::<f16>(|g| g.constant(vec![f16::ONE, nan, f16::ZERO, f16::ONE, f16::NEG_ZERO, nan]).unique()[0]);
+    assert_eq!((found.len(), found[0], found[2]), (4, f16::ONE, f16::ZERO));
+    assert_eq!(of::<i8>(|g| g.constant(vec![3_i8, -3, 3]).unique()[0]), [3, -3]);
+    let places = |g: &Graph| g.constant(vec![0.0_f32, -0.0, 2.0, 1e-30]).cast(DType::Bf16).nonzero();
+    assert_eq!(of::<i64>(places), [2, 3]);
+    // A shape that is known only by numbers of i8.
+    assert_eq!(of::<u32>(|g| g.fill(&[3], 5.0, DType::U32).tile_by(g.constant(vec![2_i8]).cast(DType::I32))), [5; 6]);
+}
+
+/// An operation of a program's own: |x|, of f16.
+#[derive(Debug)]
+struct Size;
+
+impl CustomOp for Size {
+    fn name(&self) -> &'static str {
+        "TestSizeOfHalves"
+    }
+
+    fn infer(&self, operands: &[Fact]) -> Result<Vec<Fact>, String> {
+        match operands {
+            [x] if x.dtype == DType::F16 => Ok(vec![x.clone()]),
+            _ => Err("takes one operand of f16".to_owned()),
+        }
+    }
+
+    fn compute(&self, operands: &[ValueView<'_>]) -> Result<Vec<Value>, String> {
+        let ValueView::F16(x) = &operands[0] else { return Err("takes f16".to_owned()) };
+        Ok(vec![x.mapv(|x| f16::from_bits(x.to_bits() & 0x7fff)).into()])
+    }
+}
+
+#[test]
+fn operations_of_ones_own_and_choices_take_halves() {
+    assert_eq!(of::<f16>(|g| g.apply_custom(Size, &[g.constant(halves(&[-1.5, 2.0])) * 2.0])), halves(&[3.0, 4.0]));
+    let chosen = |g: &Graph| {
+        let x = g.constant(bf16::from_f32(3.0));
+        g.cond(x.greater(2.0), || x * 2.0, || x - 1.0)
+    };
+    assert_eq!(of::<bf16>(chosen), [bf16::from_f32(6.0)]);
+    let graph = Graph::new();
+    let x = graph.constant(vec![3_u16, 0]);
+    let held = x.assert_positive("of counts");
+    let told = Session::new(&graph).unwrap().run(held, feeds![]).unwrap_err().to_string();
+    assert!(told.contains("of counts") && told.contains("[3 0]"), "{told}");
+}
+
+#[test]
+fn averages_and_rates_go_with_halves() {
+    let graph = Graph::new();
+    let w = graph.variable(graph.fill(&[2], 1.0, DType::F16));
+    let average = ExponentialMovingAverage::new(0.5);
+    let update = average.apply(&[w]);
+    let step = global_step(&graph);
+    let rate = exponential_decay(0.5, step, Decay { steps: 1, rate: 0.5, staircase: true });
+    let train = GradientDescent::new(rate).minimize((w * w).sum());
+    let (init, shadow) = (graph.initializer(), average.average(w));
+    let session = Session::new(&graph).unwrap();
+    session.run(init, feeds![]).unwrap();
+    session.run(train, feeds![]).unwrap();
+    session.run(update, feeds![]).unwrap();
+    let (w, shadow) = session.run((w, shadow), feeds![]).unwrap();
+    assert_eq!(w.to_vec::<f16>().unwrap(), halves(&[0.0, 0.0]));
+    assert_eq!(shadow.to_vec::<f16>().unwrap(), halves(&[0.5, 0.5]));
+}
+
+#[test]
+fn casts_are_fused() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F16, shape![?]);
+    let y = (x * 2.0 + 1.0).tanh().sum();
+    let session = Session::new(&graph).unwrap();
+    let told = session.explain(y, feeds![x => halves(&[0.5; 8])]).unwrap();
+    // One loop that ends in the sum, whatever is cast within, and the cast of that.
+    assert!(told.contains("plan: 2 steps"), "{told}");
 }
