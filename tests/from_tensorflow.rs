@@ -351,6 +351,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         picture.crop_and_resize(corners, of, [14, 14]);
         corners.non_max_suppression(scores, NonMaxSuppression { most: 10, ..NonMaxSuppression::default() });
         picture.total_variation();
+        picture.sobel_edges();
         picture.image_gradients();
         picture.psnr(picture, 1.0);
         picture.ssim(picture, 1.0);

@@ -191,6 +191,9 @@ def boxes():
 def measures():
     for dims in ([5, 6, 3], [2, 4, 4, 1]):
         grad("total_variation", image.total_variation, unit(dims))
+        if len(dims) == 4:
+            grad("sobel_edges", image.sobel_edges, unit(dims))
+            grad("sobel_edges", image.sobel_edges, unit([1, 3, 5, 2], seed=2))
         for dtype in (f32, u8):
             case("psnr", lambda a, b: image.psnr(a, b, 255 if dtype == u8 else 1.0), unit(dims, dtype), unit(dims, dtype, 1), most=255 if dtype == u8 else 1.0)
     grad("psnr", lambda a, b: image.psnr(a, b, 2.0), unit([2, 3, 4, 1]), unit([2, 3, 4, 1], seed=1), most=2.0)

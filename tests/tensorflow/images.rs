@@ -52,6 +52,7 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "draw_bounding_boxes_in" => x[0].draw_bounding_boxes_in(x[1], x[2]),
         "non_max_suppression" => x[0].non_max_suppression(x[1], suppression()),
         "non_max_suppression_padded" => return Some(x[0].non_max_suppression_padded(x[1], suppression()).into()),
+        "sobel_edges" => x[0].sobel_edges(),
         "total_variation" => x[0].total_variation(),
         "psnr" => x[0].psnr(x[1], a.number("most")),
         "ssim" => x[0].ssim(x[1], a.number("most")),

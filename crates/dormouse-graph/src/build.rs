@@ -15,6 +15,7 @@ pub(crate) mod image;
 pub(crate) mod indexing;
 pub(crate) mod linalg;
 pub(crate) mod matrices;
+pub(crate) mod measured;
 pub(crate) mod nn;
 pub(crate) mod normalization;
 pub(crate) mod random;

@@ -53,6 +53,7 @@ pub use build::image::{
 pub use build::indexing::Indexing;
 pub use build::linalg::{Linalg, MatMul};
 pub use build::matrices::{Matrices, Mesh};
+pub use build::measured::Measured;
 pub use build::nn::{Conv2d, Nn, Pool};
 pub use build::normalization::{BatchNorm, BatchStatistics, LocalResponse, Normalization};
 pub use build::random::{Normal, Random, TruncatedNormal, Uniform, UniformInt};

@@ -67,7 +67,7 @@ pub mod prelude {
     pub use dormouse_graph::{
         Array, Blocks, Boxes, Checks, Colors, Contraction, Conv2d, Convolutions, Direction, Dynamic, Elementwise,
         Factors, Fan, Fill, Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Images, Indexing,
-        Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Mesh, NewAxis, Nn, Norm, Normal,
+        Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Measured, Mesh, NewAxis, Nn, Norm, Normal,
         Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Pool, Quality, RandomImages,
         Reduction, ResizeImages, Rest, Reuse, Running, Sampling, Segments, Side, Slicing, Sorting, Spread, Statistics,
         StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform, UniformInt, Variable,

@@ -5,6 +5,7 @@ use smallvec::smallvec;
 
 use super::color::{converted, most as largest};
 use crate::build::array::Array;
+use crate::build::convolutions::Convolutions;
 use crate::build::elementwise::Elementwise;
 use crate::build::nn::{Conv2d, Nn};
 use crate::build::reduction::{Axes, Reduction};
@@ -43,6 +44,34 @@ pub trait Quality: Symbol {
             let down = x.graph().concat(&[rows(x), none.at((Rest, 0..1, .., ..))], 1);
             let across = x.graph().concat(&[columns(x), none.at((Rest, 0..1, ..))], 2);
             [down, across]
+        })
+    }
+
+    /// How fast images `[n, h, w, c]` change down and across, by Sobel's filters of mirrored images: `[n, h, w, c, 2]`. Floats; the
+    /// number of channels must be known, and there are two rows and columns at least.
+    #[track_caller]
+    fn sobel_edges(self) -> Tensor {
+        let x = self.tensor();
+        let shape = x.shape();
+        let channels = match shape.dims() {
+            Some([_, _, _, channels]) => channels.known(),
+            Some(_) | None => None,
+        };
+        let Some(channels) = channels else {
+            return x.poisoned_or(format!("sobel_edges: takes images [n, h, w, c] of known channels, not {shape}"));
+        };
+        let graph = x.graph();
+        graph.located(|| {
+            graph.name_scope("sobel_edges", || {
+                let down = [[-1.0, -2.0, -1.0], [0.0; 3], [1.0, 2.0, 1.0_f64]];
+                let pairs = (0..9).flat_map(|k| [down[k / 3][k % 3], down[k % 3][k / 3]]).collect::<Vec<f64>>();
+                let filter = graph.constant(pairs).cast(x.dtype()).reshape([3, 3, 1, 2]);
+                let filter = filter.tile(&[1, 1, channels as u32, 1]);
+                let options = Conv2d { padding: Padding::Valid, ..Conv2d::default() };
+                let both = x.pad_reflect(&[[0, 0], [1, 1], [1, 1], [0, 0]]).depthwise_conv2d(filter, options);
+                let dims = [channels as i64, 2].into_iter().collect();
+                graph.apply(Op::Regroup { axis: -1, count: 1, dims }, &[both])
+            })
         })
     }
 
