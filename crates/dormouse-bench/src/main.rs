@@ -1,7 +1,8 @@
 //! The workloads that measure Dormouse, one JSON line each: `dormouse-bench [WORKLOAD ...]`, none being all.
 //!
 //! A line holds the median, the least and the most of 7 blocks' nanoseconds a step. `CHECK=1` prints what the steps
-//! compute, to standard error.
+//! compute, to standard error; `TRACE=1` prints what each node of a fourth step took, and how near that is to what the
+//! machine can do.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
@@ -11,7 +12,8 @@ mod protocol;
 mod workloads;
 
 use dormouse::Result;
-use workloads::WORKLOADS;
+use std::sync::atomic::Ordering;
+use workloads::{TRACING, WORKLOADS};
 
 fn main() -> Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,12 @@ fn main() -> Result<()> {
         if std::env::var_os("CHECK").is_some() {
             let values = (0..3).map(|_| step()).collect::<Result<Vec<f32>>>()?;
             eprintln!("{}: {values:?}", workload.name);
+        }
+        if std::env::var_os("TRACE").is_some() {
+            (0..3).try_for_each(|_| step().map(drop))?;
+            TRACING.store(true, Ordering::Relaxed);
+            step()?;
+            TRACING.store(false, Ordering::Relaxed);
         }
         protocol::measure(workload.name, &mut *step)?;
     }

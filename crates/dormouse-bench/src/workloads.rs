@@ -1,7 +1,10 @@
 //! The workloads: each builds its graph and gives a step to measure.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use dormouse::Result;
 use dormouse::prelude::*;
+use dormouse::session::{Arguments, Layout, Step as Prepared};
 
 use crate::data::Numbers;
 
@@ -28,6 +31,19 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload { name: "lstm", build: lstm },
 ];
 
+/// Whether steps print what they did.
+pub(crate) static TRACING: AtomicBool = AtomicBool::new(false);
+
+/// Runs a prepared step.
+fn run<'a, L: Layout>(step: &Prepared<L>, arguments: impl Arguments<'a>) -> Result<L::Output> {
+    if !TRACING.load(Ordering::Relaxed) {
+        return Ok(step.run(arguments)?);
+    }
+    let (output, trace) = step.trace(arguments)?;
+    eprintln!("{}", trace.table(Some(&Peak::measure()?)));
+    Ok(output)
+}
+
 fn value(dims: &[usize], numbers: Vec<f32>) -> Result<Value> {
     Ok(Value::from_elements(dims, numbers)?)
 }
@@ -47,7 +63,7 @@ fn hello() -> Result<Step> {
     let sum = a + graph.constant([2.0_f32, 3.0]);
     let step = awake(&graph)?.prepare(sum, a)?;
     let numbers = Value::from([1.0_f32, 2.0]);
-    Ok(Box::new(move || Ok(step.run(&numbers)?.to_vec::<f32>()?[0])))
+    Ok(Box::new(move || Ok(run(&step, &numbers)?.to_vec::<f32>()?[0])))
 }
 
 /// The same by `Session::run`.
@@ -68,7 +84,7 @@ fn chain() -> Result<Step> {
     let y = (0..10_000).fold(x, |y, i| if i % 2 == 0 { y * c } else { y.sin() });
     let step = awake(&graph)?.prepare(y, x)?;
     let start = Value::from(0.5_f32);
-    Ok(Box::new(move || Ok(step.run(&start)?.scalar()?)))
+    Ok(Box::new(move || Ok(run(&step, &start)?.scalar()?)))
 }
 
 /// 64 independent branches of four small products each.
@@ -85,7 +101,7 @@ fn branches() -> Result<Step> {
     }
     let sum = graph.add_n(&ends).sum();
     let step = awake(&graph)?.prepare(sum, x)?;
-    Ok(Box::new(move || Ok(step.run(&input)?.scalar()?)))
+    Ok(Box::new(move || Ok(run(&step, &input)?.scalar()?)))
 }
 
 /// A sum of 4 million activations.
@@ -96,7 +112,7 @@ fn elementwise() -> Result<Step> {
     let y = 0.5 * x * (1.0 + (0.797_884_560_8 * (x + 0.044_715 * x * x * x)).tanh());
     let sum = y.sum();
     let step = awake(&graph)?.prepare(sum, ())?;
-    Ok(Box::new(move || Ok(step.run(())?.scalar()?)))
+    Ok(Box::new(move || Ok(run(&step, ())?.scalar()?)))
 }
 
 /// A product of two square matrices, not read.
@@ -108,7 +124,7 @@ fn matmul(side: usize) -> Result<Step> {
     let product = a.matmul(b).operation();
     let step = awake(&graph)?.prepare(product, ())?;
     Ok(Box::new(move || {
-        step.run(())?;
+        run(&step, ())?;
         Ok(0.0)
     }))
 }
@@ -141,7 +157,7 @@ fn mlp() -> Result<Step> {
     let train = graph.group(averaged);
     let step = awake(&graph)?.prepare((loss, train), (x, y))?;
     Ok(Box::new(move || {
-        let (loss, ()) = step.run((&images, &labels))?;
+        let (loss, ()) = run(&step, (&images, &labels))?;
         Ok(loss.scalar()?)
     }))
 }
@@ -170,7 +186,7 @@ fn lenet() -> Result<Step> {
     let train = graph.group(stepped.iter().map(|t| t.operation()).collect::<Vec<_>>());
     let step = awake(&graph)?.prepare((loss, train), (x, y))?;
     Ok(Box::new(move || {
-        let (loss, ()) = step.run((&images, &labels))?;
+        let (loss, ()) = run(&step, (&images, &labels))?;
         Ok(loss.scalar()?)
     }))
 }
@@ -218,7 +234,7 @@ fn lstm() -> Result<Step> {
         .group(variables.iter().zip(&slopes).map(|(v, g)| v.assign_sub(*g * scale).operation()).collect::<Vec<_>>());
     let step = awake(&graph)?.prepare((loss, train), (x, y))?;
     Ok(Box::new(move || {
-        let (loss, ()) = step.run((&words, &targets))?;
+        let (loss, ()) = run(&step, (&words, &targets))?;
         Ok(loss.scalar()?)
     }))
 }

@@ -18,6 +18,7 @@ use crate::lower::place;
 use crate::plan::{COUNTER_BYTES, Location, Part, Plan};
 use crate::store::{Store, Visit};
 use crate::team::{Team, panicked, run_shared};
+use crate::trace::Recorder;
 
 /// Frames that a plan keeps.
 const FRAMES: usize = 64;
@@ -31,6 +32,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) graph: &'a Frozen,
     pub(crate) store: &'a Store,
     pub(crate) team: &'a Arc<Team>,
+    /// Who keeps what the run did, if somebody does.
+    pub(crate) recorder: Option<&'a Recorder>,
 }
 
 /// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs.
@@ -72,7 +75,13 @@ pub(crate) fn execute_within(
     }
     let nexts = std::mem::take(&mut *frame.nexts());
     let mut run = Run { around, plan, feeds, arena, visit, frame, nexts, results: SmallVec::new() };
+    if around.recorder.is_some() {
+        run.frame.record();
+    }
     let outcome = run.all();
+    if let Some(recorder) = around.recorder {
+        recorder.add(around.graph, plan, &run.frame.recorded());
+    }
     let Run { frame, mut nexts, results, .. } = run;
     nexts.fill(None);
     *frame.nexts() = nexts;

@@ -5,14 +5,16 @@
 
 use std::cell::UnsafeCell;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use dormouse_kernels::{Args, KernelError};
 
 use crate::buffer::Buffer;
 use crate::plan::{Location, Part, Plan};
 use crate::schedule::Task;
+use crate::trace::Ran;
 
 /// What went wrong first: the step's number and the tile's, so that it does not depend on timing.
 pub(crate) type Failure = (u32, usize, KernelError);
@@ -35,6 +37,9 @@ pub(crate) struct Frame {
     nexts: Mutex<Vec<Option<Arc<Buffer>>>>,
     /// Helpers asked to come and not gone yet.
     pub(crate) invited: AtomicU32,
+    /// Whether it is kept when tiles ran.
+    recording: AtomicBool,
+    ran: Mutex<Vec<Ran>>,
 }
 
 // SAFETY: the pointers are written by the thread whose run has the frame, while the door is closed; helpers read them
@@ -171,6 +176,8 @@ impl Frame {
             door: Door(AtomicU64::new(CLOSED)),
             nexts: Mutex::new(vec![None; plan.commits.len()]),
             invited: AtomicU32::new(0),
+            recording: AtomicBool::new(false),
+            ran: Mutex::new(Vec::new()),
         }
     }
 
@@ -218,6 +225,33 @@ impl Frame {
         tile: usize,
         worker: usize,
     ) -> Result<(), KernelError> {
+        if self.recording.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            // SAFETY: the caller's contract.
+            let outcome = unsafe { self.run_tile(plan, step, phase, tile, worker) };
+            let end = Instant::now();
+            let mut ran = self.ran.lock().unwrap_or_else(PoisonError::into_inner);
+            ran.push(Ran { step, phase, tile, worker, start, end });
+            return outcome;
+        }
+        // SAFETY: the caller's contract.
+        unsafe { self.run_tile(plan, step, phase, tile, worker) }
+    }
+
+    /// # Safety
+    /// As [`Frame::run`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    #[inline]
+    unsafe fn run_tile(
+        &self,
+        plan: &Plan,
+        step: usize,
+        phase: usize,
+        tile: usize,
+        worker: usize,
+    ) -> Result<(), KernelError> {
         let step = &plan.steps[step];
         // SAFETY: pointers are not written while steps run.
         let (pointers, base) = unsafe { (&*self.pointers.get(), *self.base.get()) };
@@ -233,6 +267,17 @@ impl Frame {
         // SAFETY: the plan compiled the kernel for the specs of these places and gave each living value its own; the
         // caller's contract is the rest.
         unsafe { step.kernel.body.run(&args, phase, tile) }
+    }
+
+    /// Keeps, from now on, when tiles run.
+    pub(crate) fn record(&self) {
+        self.recording.store(true, Ordering::Relaxed);
+    }
+
+    /// What was kept of a run; no more is from now on.
+    pub(crate) fn recorded(&self) -> Vec<Ran> {
+        self.recording.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.ran.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Keeps the failure of the lowest step and tile.

@@ -14,7 +14,8 @@
 //! it with every shape known, in `stage`s where a shape depends on numbers (`dynamic`); `passes`
 //! make it a better one; `plan` compiles its kernels, gives every value a place (`placing`, `memory`) and says what waits for what
 //! (`schedule`); `execute` runs it over the `store`, which holds the variables, on the calling thread or with the help
-//! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text.
+//! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text,
+//! [`Session::trace`] when it ran.
 //!
 //! # Invariants
 //! - A session borrows nothing of the graph it was made of.
@@ -46,6 +47,7 @@ mod snapshot;
 mod stage;
 mod store;
 mod team;
+mod trace;
 
 pub use error::{Error, Result};
 pub use feed::{Arguments, Feed, FeedKey, FeedKeys, Feeds, IntoFeeds};
@@ -53,3 +55,4 @@ pub use fetch::{Fetches, Layout, Nothing, One, OperationName, Target, Targets, o
 pub use options::{Optimize, SessionOptions};
 pub use session::{Session, Step};
 pub use snapshot::Snapshot;
+pub use trace::{Peak, Trace, TracedStep};

@@ -25,6 +25,7 @@ use crate::plan::Plan;
 use crate::stage::Progress;
 use crate::store::Store;
 use crate::team::Team;
+use crate::trace::Recorder;
 
 /// Plans that a session keeps; of more, one goes that was not asked for of late.
 const PLANS: usize = 64;
@@ -107,7 +108,7 @@ impl Session {
     pub fn run<'a, F: Fetches>(&self, fetches: F, feeds: impl IntoFeeds<'a>) -> Result<F::Output> {
         let mut targets = Targets::default();
         let layout = fetches.resolve(&mut targets);
-        let values = self.inner.run(&targets.0, feeds.into_feeds().0.into_iter())?;
+        let values = self.inner.run(&targets.0, feeds.into_feeds().0.into_iter(), None)?;
         Ok(layout.assemble(&mut values.into_iter()))
     }
 
@@ -132,12 +133,24 @@ impl<L: Layout> Step<L> {
     /// # Errors
     /// As [`Session::run`], and when there are not as many values as feeds.
     pub fn run<'a>(&self, arguments: impl Arguments<'a>) -> Result<L::Output> {
+        self.run_recorded(arguments, None)
+    }
+
+    /// Runs, and tells a recorder what the run did.
+    ///
+    /// # Errors
+    /// As [`Step::run`].
+    pub(crate) fn run_recorded<'a>(
+        &self,
+        arguments: impl Arguments<'a>,
+        recorder: Option<&Recorder>,
+    ) -> Result<L::Output> {
         let mut values = SmallVec::<[Feed<'_>; 4]>::new();
         arguments.each(&mut |value| values.push(value));
         if values.len() != self.keys.len() {
             return Err(Kind::Arguments { expected: self.keys.len(), got: values.len() }.into());
         }
-        let values = self.inner.run(&self.fetches, self.keys.iter().cloned().zip(values))?;
+        let values = self.inner.run(&self.fetches, self.keys.iter().cloned().zip(values), recorder)?;
         Ok(self.layout.assemble(&mut values.into_iter()))
     }
 }
@@ -219,26 +232,40 @@ impl Inner {
         }
     }
 
-    fn run<'a>(&self, fetches: &[Target], feeds: impl Iterator<Item = (Target, Feed<'a>)>) -> Result<Values> {
+    /// Runs, and tells a recorder what the run did.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub(crate) fn run<'a>(
+        &self,
+        fetches: &[Target],
+        feeds: impl Iterator<Item = (Target, Feed<'a>)>,
+        recorder: Option<&Recorder>,
+    ) -> Result<Values> {
         if is_computing(self.address()) {
             return Err(Kind::Nested.into());
         }
         let (request, fed) = self.request(fetches, feeds)?;
         let plan = self.plan(request, None)?;
         if plan.next.is_some() {
-            return self.run_in_stages(plan, fed);
+            return self.run_in_stages(plan, fed, recorder);
         }
         let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
         let arena = self.arena(plan.arena)?;
-        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
+        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team, recorder };
         let outcome = execute(around, &plan, &pointers, &arena);
         self.keep(arena);
         outcome
     }
 
     /// Runs a plan that is not the whole run, and those that come after it. No variable changes before the last.
-    fn run_in_stages(&self, first: Arc<Plan>, mut fed: SmallVec<[Fed<'_>; 4]>) -> Result<Values> {
-        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team };
+    fn run_in_stages(
+        &self,
+        first: Arc<Plan>,
+        mut fed: SmallVec<[Fed<'_>; 4]>,
+        recorder: Option<&Recorder>,
+    ) -> Result<Values> {
+        let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team, recorder };
         let Some(next) = &first.next else { return Ok(Values::new()) };
         let mut visit = self.store.enter(&next.writes);
         let (mut plan, mut progress) = (Arc::clone(&first), Progress::default());

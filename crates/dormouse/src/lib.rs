@@ -77,7 +77,7 @@ pub mod prelude {
         Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,
         save_graph,
     };
-    pub use dormouse_session::{Optimize, Session, SessionOptions, feeds, operation};
+    pub use dormouse_session::{Optimize, Peak, Session, SessionOptions, Trace, feeds, operation};
     pub use dormouse_train::layers::{self, Dense, Layer};
     pub use dormouse_train::{
         Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
