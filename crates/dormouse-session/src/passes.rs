@@ -4,6 +4,7 @@ mod cse;
 mod dead;
 mod fold;
 mod fuse;
+mod products;
 mod simplify;
 
 use dormouse_kernels::Spec;
@@ -17,13 +18,15 @@ use crate::program::{Action, Instruction, Program, ValueId};
 type Pass = (&'static str, fn(&mut Program), Optimize);
 
 /// Every pass by name, in order. Folding leaves constants that simplifying looks for; both leave equal instructions,
-/// which merging finds; what then is not read goes, so that fusing sees who truly reads what.
+/// which merging finds; what then is not read goes, so that joining products and fusing see who truly reads what.
 const PASSES: &[Pass] = &[
     ("fold", fold::fold, Optimize::Exact),
     ("simplify", simplify::simplify, Optimize::Exact),
     ("round", simplify::round, Optimize::Full),
     ("cse", cse::cse, Optimize::Exact),
     ("dead", dead::dead, Optimize::Exact),
+    ("join", products::join, Optimize::Full),
+    ("share", products::share, Optimize::Exact),
     ("fuse", fuse::fuse, Optimize::Exact),
 ];
 

@@ -97,6 +97,51 @@ fn equal_operations_are_one_and_constants_are_folded() {
 }
 
 #[test]
+fn a_sum_of_short_products_is_one_long_product() {
+    let graph = Graph::new();
+    let steps: Vec<[Tensor; 2]> = (0..3)
+        .map(|_| [graph.placeholder(DType::F32, shape![2, 8]), graph.placeholder(DType::F32, shape![2, 9])])
+        .collect();
+    let beside = graph.placeholder(DType::F32, shape![8, 9]);
+    let products: Vec<Tensor> = steps.iter().map(|[x, dy]| x.transpose().matmul(*dy)).collect();
+    let mut feeds: Vec<(Tensor, &[usize])> =
+        steps.iter().flat_map(|[x, dy]| [(*x, &[2, 8][..]), (*dy, &[2, 9][..])]).collect();
+    let sum = graph.add_n(&products);
+    assert_eq!(shape_of(&program(&graph, &[sum], &feeds, Optimize::Full)), ["Concat", "Concat", "MatMul"]);
+    // One that is read elsewhere stays, and so does what is no product.
+    feeds.push((beside, &[8, 9]));
+    let more = graph.add_n(&[products[0], beside, products[1], products[2]]);
+    let fetches = [more, products[0]];
+    assert_eq!(
+        shape_of(&program(&graph, &fetches, &feeds, Optimize::Full)),
+        ["MatMul", "Concat", "Concat", "MatMul", "AddN"]
+    );
+    assert_eq!(
+        shape_of(&program(&graph, &[sum], &feeds[..6], Optimize::Exact)),
+        ["MatMul", "MatMul", "MatMul", "AddN"]
+    );
+    // Long products with a small sum are better added.
+    let long: Vec<[Tensor; 2]> = (0..2)
+        .map(|_| [graph.placeholder(DType::F32, shape![90, 2]), graph.placeholder(DType::F32, shape![90, 3])])
+        .collect();
+    let feeds: Vec<(Tensor, &[usize])> =
+        long.iter().flat_map(|[x, dy]| [(*x, &[90, 2][..]), (*dy, &[90, 3][..])]).collect();
+    let sum = graph.add_n(&long.iter().map(|[x, dy]| x.transpose().matmul(*dy)).collect::<Vec<_>>());
+    assert_eq!(shape_of(&program(&graph, &[sum], &feeds, Optimize::Full)), ["MatMul", "MatMul", "AddN"]);
+}
+
+#[test]
+fn a_factor_that_many_read_transposed_is_transposed_once() {
+    let graph = Graph::new();
+    let w = graph.placeholder(DType::F32, shape![5, 6]);
+    let x = graph.placeholder(DType::F32, shape![2, 6]);
+    let y = (0..4).fold(x, |x, _| x.matmul(w.transpose()).matmul(w).tanh());
+    let feeds: [(Tensor, &[usize]); 2] = [(w, &[5, 6]), (x, &[2, 6])];
+    let all = shape_of(&program(&graph, &[y], &feeds, Optimize::Exact));
+    assert_eq!(all.iter().filter(|name| *name == "Transpose").count(), 1, "{all:?}");
+}
+
+#[test]
 fn a_reduction_to_one_element_ends_its_loop() {
     let graph = Graph::new();
     let x = graph.placeholder(DType::F32, shape![?, ?]);
