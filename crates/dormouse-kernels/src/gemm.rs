@@ -185,13 +185,16 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
 /// Bytes between two rows up to which the caches take them as they lie.
 const NEAR: usize = 1024;
 
+/// Strips up to which rows of A in one piece are not packed, which transposes them.
+const FEW_STRIPS: usize = 20;
+
 /// Whether the micro-kernel reads A where it lies. A panel is read once for each strip, so that packing pays from a few times
 /// on; but rows that lie near each other, or that are few and do not fall on one set of the cache, are as good as packed.
 fn a_in_place(product: &Product, tiling: &Tiling, size: usize) -> bool {
     let Operand { line, step, .. } = product.a;
     let bytes = line * size;
     let few = product.rows <= FEW_ROWS && !bytes.is_multiple_of(NEAR);
-    tiling.column_tiles.longest() < 4 || product.rows < 2 || step == 1 && (bytes <= NEAR || few)
+    tiling.column_tiles.longest() < 4 || product.rows < 2 || step == 1 && (bytes <= NEAR || few || tiling.strips <= FEW_STRIPS)
 }
 
 /// Times that the micro-kernel reads a strip up to which it is not packed.
