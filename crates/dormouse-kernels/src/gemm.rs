@@ -194,7 +194,9 @@ fn a_in_place(product: &Product, tiling: &Tiling, size: usize) -> bool {
     let Operand { line, step, .. } = product.a;
     let bytes = line * size;
     let few = product.rows <= FEW_ROWS && !bytes.is_multiple_of(NEAR);
-    tiling.column_tiles.longest() < 4 || product.rows < 2 || step == 1 && (bytes <= NEAR || few || tiling.strips <= FEW_STRIPS)
+    tiling.column_tiles.longest() < 4
+        || product.rows < 2
+        || step == 1 && (bytes <= NEAR || few || tiling.strips <= FEW_STRIPS)
 }
 
 /// Times that the micro-kernel reads a strip up to which it is not packed.

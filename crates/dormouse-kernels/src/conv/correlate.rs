@@ -5,6 +5,7 @@
 //! source rows it reads.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
@@ -338,42 +339,107 @@ impl<T: Float> Tile<'_, T> {
         let strip_len = class.lines * T::COLUMNS;
         let together = (STRIP_BYTES / (strip_len * size_of::<T>()).max(1)).max(1);
         let strips = sum.groups * strips;
+        let place = |row: usize, column: usize| {
+            let result_row = depth * down.results + class.first[1] + (self.groups.start + row) * down.step;
+            let result_cell = result_row * across.results + class.first[2] + column * across.step;
+            let from = cells.wrapping_add((row * down.pace * pitch + column * across.pace) * sum.source_cell());
+            (from, result.wrapping_add(result_cell * sum.result_cell()))
+        };
         for first_strip in (0..strips).step_by(together) {
+            let ends = first_strip..(first_strip + together).min(strips);
+            if V == 1 && self.code.strips > 1 {
+                // Cells of one row at a time, which are one step apart.
+                let blocks = class.count[2].div_ceil(MOST_ROWS);
+                for block in 0..rows * blocks {
+                    let (row, block) = (block / blocks, block % blocks);
+                    let columns = block * class.count[2] / blocks..(block + 1) * class.count[2] / blocks;
+                    let (from, to) = place(row, columns.start);
+                    // SAFETY: the cells lie within the tile's rows, and the runs reach no further than they do.
+                    unsafe { self.near::<S, V>(simd, class, ends.clone(), columns.len(), (from, to)) };
+                }
+                continue;
+            }
             let (mut row, mut column) = (0, 0);
             for position in (0..total).step_by(rows_of(V)) {
                 let count = (total - position).min(rows_of(V));
                 let mut from = [cells; MOST_ROWS];
                 let mut to = [result; MOST_ROWS];
                 for (from, to) in from.iter_mut().zip(&mut to).take(count) {
-                    let result_row = depth * down.results + class.first[1] + (self.groups.start + row) * down.step;
-                    let result_cell = result_row * across.results + class.first[2] + column * across.step;
-                    // SAFETY: the cell lies within the tile's rows, and the runs reach no further than they do.
-                    unsafe {
-                        *from = cells.add((row * down.pace * pitch + column * across.pace) * sum.source_cell());
-                        *to = result.add(result_cell * sum.result_cell());
-                    }
+                    (*from, *to) = place(row, column);
                     column += 1;
                     if column == class.count[2] {
                         (row, column) = (row + 1, 0);
                     }
                 }
-                for strip in first_strip..(first_strip + together).min(strips) {
-                    let (first, used) = self.code.columns_of(strip);
+                for strip in ends.clone() {
+                    let (first, used) = self.columns_of(strip);
                     let group = strip / self.code.strips;
-                    let first = group * sum.columns + first;
-                    // SAFETY: phase 0 has packed the strip; rows and results were placed above.
+                    // SAFETY: phase 0 has packed the strip; rows and results were placed above, within the tile's rows, and the
+                    // runs reach no further than they do.
                     unsafe {
                         let packed = self.args.shared.cast::<T>().add(class.packed + strip * strip_len);
                         with_rows!(count, V, R => {
                             let rows: [*const T; R] = std::array::from_fn(|r| from[r].add(group * sum.inner));
                             let block = micro::product::<S, T, R, V>(simd, rows, &class.runs, packed);
-                            for (strip, to) in block.iter().zip(to) {
-                                micro::store::<S, T, V>(strip, to.add(first), used);
+                            for (line, to) in block.iter().zip(to) {
+                                micro::store::<S, T, V>(line, to.add(first), used);
                             }
                         });
                     }
                 }
             }
+        }
+    }
+
+    /// The first column of a strip in a cell of the result, and how many it has.
+    #[inline(always)]
+    fn columns_of(&self, strip: usize) -> (usize, usize) {
+        let (first, used) = self.code.columns_of(strip);
+        (strip / self.code.strips * self.code.sum.columns + first, used)
+    }
+
+    /// Computes `count` cells that lie side by side, from `from` to `to`, of some strips, two by two.
+    ///
+    /// # Safety
+    /// As [`Tile::image`]; `V` is 1.
+    #[inline(always)]
+    unsafe fn near<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        class: &Class,
+        strips: Range<usize>,
+        count: usize,
+        (from, to): (*const T, *mut T),
+    ) {
+        let Correlation { sum, lattices: [_, _, across], .. } = self.code;
+        let strip_len = class.lines * T::COLUMNS;
+        let (step, cell) = (across.pace * sum.source_cell(), across.step * sum.result_cell());
+        let mut strip = strips.start;
+        while strip < strips.end {
+            let group = strip / self.code.strips;
+            let from = from.wrapping_add(group * sum.inner);
+            let both = strip + 1 < strips.end && (strip + 1) / self.code.strips == group;
+            // SAFETY: the caller's contract; phase 0 has packed the strips.
+            unsafe {
+                let packed = self.args.shared.cast::<T>().add(class.packed + strip * strip_len).cast_const();
+                with_rows!(count, V, R => {
+                    if both {
+                        let packed = [packed, packed.add(strip_len)];
+                        let blocks = micro::product_of_two::<S, T, R, V>(simd, (from, step), &class.runs, packed);
+                        // One after the other: what an index that is not known names lives in memory, not in registers.
+                        let (first, used) = self.columns_of(strip);
+                        micro::store_rows::<S, T, R, V>(&blocks[0], (to.add(first), cell), used);
+                        let (first, used) = self.columns_of(strip + 1);
+                        micro::store_rows::<S, T, R, V>(&blocks[1], (to.add(first), cell), used);
+                    } else {
+                        let (first, used) = self.columns_of(strip);
+                        let rows: [*const T; R] = std::array::from_fn(|r| from.wrapping_add(r * step));
+                        let block = micro::product::<S, T, R, V>(simd, rows, &class.runs, packed);
+                        micro::store_rows::<S, T, R, V>(&block, (to.add(first), cell), used);
+                    }
+                });
+            }
+            strip += if both { 2 } else { 1 };
         }
     }
 }

@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 
 use super::geometry::Axis;
 use super::lattice::Lattice;
-use super::micro::{self, Float, rows_of, with_rows, with_vectors};
+use super::micro::{self, Float, rows_of, strips_of, with_rows, with_vectors};
 use super::padding::{Extent, pad_slices};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
@@ -269,21 +269,30 @@ impl<T: Float> Tile<'_, T> {
             packed.cast_const()
         };
         let strides = [down.pace * code.pitch * cell, across.pace * cell];
-        for (strip, all) in self.strips.clone().enumerate() {
-            let channels = all / code.strips_of_group() * code.inputs;
+        let mut strip = 0;
+        while strip < self.strips.len() {
+            let group = (self.strips.start + strip) / code.strips_of_group();
+            let left = self.strips.end.min((group + 1) * code.strips_of_group()) - self.strips.start - strip;
+            let both = strips_of(V, left) == 2;
             for span in &code.spans {
                 for done in (0..span.len).step_by(rows_of(V)) {
                     // SAFETY: the span's elements are read within the band's rows; its filter rows are this tile's.
                     unsafe {
-                        let x = cells.add(channels + span.start + done);
-                        let lines = packed.add(strip * positions * T::COLUMNS);
-                        let sums = sums.add((strip * code.rows + span.row + done) * T::COLUMNS);
+                        let x = cells.add(group * code.inputs + span.start + done);
+                        let lines = |n: usize| packed.add((strip + n) * positions * T::COLUMNS);
+                        let sums = |n: usize| sums.add(((strip + n) * code.rows + span.row + done) * T::COLUMNS);
                         with_rows!((span.len - done).min(rows_of(V)), V, R => {
-                            micro::outer::<S, T, R, V>(simd, x, counts, strides, lines, sums);
+                            if both && V == 1 {
+                                let (lines, sums) = ([lines(0), lines(1)], [sums(0), sums(1)]);
+                                micro::outer::<S, T, R, V, 2>(simd, x, counts, strides, lines, sums);
+                            } else {
+                                micro::outer::<S, T, R, V, 1>(simd, x, counts, strides, [lines(0)], [sums(0)]);
+                            }
                         });
                     }
                 }
             }
+            strip += if both { 2 } else { 1 };
         }
     }
 }

@@ -5,6 +5,11 @@
 //! in the result, so that strides, dilations and borders cost nothing here. Each element is one chain of fused
 //! multiply-adds in the order of the inner axis, so vector width and code path do not change a bit.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "the blocks stay in registers where their indices are those of unrolled loops"
+)]
+
 use pulp::Simd;
 
 pub(super) use crate::gemm::micro::{Float, MOST_ROWS, ROWS};
@@ -42,6 +47,11 @@ pub(super) use with_vectors;
 /// Rows of a block at most, where a strip is so many vectors.
 pub(super) const fn rows_of(vectors: usize) -> usize {
     if vectors == 1 { MOST_ROWS } else { ROWS }
+}
+
+/// Strips that a block takes where there are so many, and where a strip is so many vectors.
+pub(super) const fn strips_of(vectors: usize, strips: usize) -> usize {
+    if vectors == 1 && strips > 1 { 2 } else { 1 }
 }
 
 /// Runs an expression with the constant `$R` bound to a number of rows: 1 to [`ROWS`], or to [`rows_of`] the vectors `$V`.
@@ -99,6 +109,31 @@ pub(super) unsafe fn store<S: Simd, T: Float, const V: usize>(strip: &[T::Vector
     }
 }
 
+/// Writes the first `cols` columns of a block's rows to `to.0`, `to.1` elements apart.
+///
+/// # Safety
+/// `cols` is at most a strip, and as many elements can be written of each row.
+#[inline(always)]
+pub(super) unsafe fn store_rows<S: Simd, T: Float, const R: usize, const V: usize>(
+    block: &Block<S, T, R, V>,
+    (to, apart): (*mut T, usize),
+    cols: usize,
+) {
+    // SAFETY: the caller's contract. The ways are apart, each a short loop that is unrolled.
+    unsafe {
+        if cols == T::COLUMNS {
+            for (r, line) in block.iter().enumerate() {
+                to.add(r * apart).cast::<[T::Vector<S>; V]>().write_unaligned(*line);
+            }
+        } else {
+            let whole: Block<S, T, R, V> = *block;
+            for (r, line) in whole.iter().enumerate() {
+                std::ptr::copy_nonoverlapping(std::ptr::from_ref(line).cast::<T>(), to.add(r * apart), cols);
+            }
+        }
+    }
+}
+
 /// Rows times a strip: element (r, j) is the sum over the runs' elements k of `rows[r][k] · strip[k][j]`.
 ///
 /// # Safety
@@ -130,41 +165,84 @@ pub(super) unsafe fn product<S: Simd, T: Float, const R: usize, const V: usize>(
     block
 }
 
-/// Adds to `R` lines of strips at `sums` the products of `R` neighbours with a line: over `counts[0]` × `counts[1]`
-/// positions, of the elements at `x`, `strides` apart, and of the lines at `strip`, one after the other.
+/// [`product`] of rows that are `step` elements apart, from `first` on, with two strips.
 ///
 /// # Safety
-/// `x` can be read at every position, `strip` holds a line for each, and `sums` holds `R` lines that may be written.
+/// As [`product`], of both strips.
 #[inline(always)]
-pub(super) unsafe fn outer<S: Simd, T: Float, const R: usize, const V: usize>(
+pub(super) unsafe fn product_of_two<S: Simd, T: Float, const R: usize, const V: usize>(
+    simd: S,
+    (first, step): (*const T, usize),
+    runs: &[Run],
+    mut strips: [*const T; 2],
+) -> [Block<S, T, R, V>; 2] {
+    let mut blocks = [[[T::splat(simd, T::default()); V]; R]; 2];
+    for run in runs {
+        // Two pointers, from which six rows each are reached by multiples of the step: more would not fit the registers.
+        let mut near = first.wrapping_add(run.start);
+        let mut far = near.wrapping_add(ROWS * step);
+        for _ in 0..run.len {
+            // SAFETY: the caller's contract: rows reach over the run, the strips over one line for each of its elements.
+            unsafe {
+                let lines = strips.map(|strip| load::<S, T, V>(strip));
+                strips = strips.map(|strip| strip.add(T::COLUMNS));
+                for r in 0..R {
+                    let row = if r < ROWS { near.wrapping_add(r * step) } else { far.wrapping_add((r - ROWS) * step) };
+                    let x = T::splat(simd, *row);
+                    for n in 0..2 {
+                        for v in 0..V {
+                            blocks[n][r][v] = T::mul_add(simd, x, lines[n][v], blocks[n][r][v]);
+                        }
+                    }
+                }
+            }
+            (near, far) = (near.wrapping_add(1), far.wrapping_add(1));
+        }
+    }
+    blocks
+}
+
+/// Adds to `R` lines of strips at each of `sums` the products of `R` neighbours with a line: over `counts[0]` × `counts[1]`
+/// positions, of the elements at `x`, `strides` apart, and of the lines of each of `strips`, one after the other.
+///
+/// # Safety
+/// `x` can be read at every position, each of `strips` holds a line for each, and each of `sums` holds `R` lines that may be
+/// written.
+#[inline(always)]
+pub(super) unsafe fn outer<S: Simd, T: Float, const R: usize, const V: usize, const N: usize>(
     simd: S,
     x: *const T,
     counts: [usize; 2],
     strides: [usize; 2],
-    mut strip: *const T,
-    sums: *mut T,
+    mut strips: [*const T; N],
+    sums: [*mut T; N],
 ) {
-    // SAFETY: the caller's contract: R lines at `sums`.
-    let mut block: Block<S, T, R, V> = std::array::from_fn(|r| unsafe { load::<S, T, V>(sums.add(r * T::COLUMNS)) });
+    // SAFETY: the caller's contract: R lines at each of `sums`.
+    let mut blocks: [Block<S, T, R, V>; N] =
+        sums.map(|sums| std::array::from_fn(|r| unsafe { load::<S, T, V>(sums.add(r * T::COLUMNS)) }));
     for i in 0..counts[0] {
         for j in 0..counts[1] {
-            // SAFETY: the caller's contract: position (i, j) of x, and a line for each position.
+            // SAFETY: the caller's contract: position (i, j) of x, and a line of each strip for each position.
             unsafe {
                 let x = x.add(i * strides[0] + j * strides[1]);
-                let line = load::<S, T, V>(strip);
-                strip = strip.add(T::COLUMNS);
-                for (r, block) in block.iter_mut().enumerate() {
+                let lines = strips.map(|strip| load::<S, T, V>(strip));
+                strips = strips.map(|strip| strip.add(T::COLUMNS));
+                for r in 0..R {
                     let x = T::splat(simd, *x.add(r));
-                    for (sum, column) in block.iter_mut().zip(line) {
-                        *sum = T::mul_add(simd, x, column, *sum);
+                    for n in 0..N {
+                        for v in 0..V {
+                            blocks[n][r][v] = T::mul_add(simd, x, lines[n][v], blocks[n][r][v]);
+                        }
                     }
                 }
             }
         }
     }
-    for (r, block) in block.iter().enumerate() {
-        // SAFETY: the caller's contract: R lines at `sums`.
-        unsafe { store::<S, T, V>(block, sums.add(r * T::COLUMNS), T::COLUMNS) }
+    for (block, sums) in blocks.iter().zip(sums) {
+        for (r, block) in block.iter().enumerate() {
+            // SAFETY: the caller's contract: R lines at each of `sums`.
+            unsafe { store::<S, T, V>(block, sums.add(r * T::COLUMNS), T::COLUMNS) }
+        }
     }
 }
 
