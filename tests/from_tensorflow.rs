@@ -430,6 +430,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         session.run((a, b), feeds![x => &array])?;
         session.prepare((loss, train), [x])?;
         session.run(train, feeds![])?;
+        session.trace(train, feeds![])?;
         check_gradients(&mut session, a.square(), [a], &feeds![])?;
         Mnist::open(path)?;
         mnist.train.next_batch(100)?;

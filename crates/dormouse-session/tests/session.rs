@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use dormouse_graph::{Array, Elementwise, Graph, Linalg, Normal, Reduction, Zeros};
-use dormouse_session::{Session, feeds, operation};
+use dormouse_session::{Peak, Session, feeds, operation};
 use dormouse_value::{DType, Value, shape};
 use ndarray::{Array2, array};
 
@@ -204,4 +204,32 @@ fn explanations_show_every_pass_and_the_plan() {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(session.explain(update, ()).unwrap_err().to_string().contains("needs a feed"));
+}
+
+#[test]
+fn traces_say_what_every_step_took() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, 300]).named("x");
+    let w = graph.variable(graph.random(&[300, 200], Normal::new(1.0).seed(1))).named("w");
+    let y = x.matmul(w).named("product").tanh().sum();
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    session.run(init, feeds![]).unwrap();
+    let batch = Array2::from_elem((100, 300), 0.01_f32);
+    let plain = session.run(y, feeds![x => &batch]).unwrap();
+    let (value, trace) = session.trace(y, feeds![x => &batch]).unwrap();
+    assert_eq!(value, plain);
+    let product = trace.steps().iter().find(|s| s.name == "product").unwrap();
+    assert_eq!(product.flops, 2.0 * 100.0 * 300.0 * 200.0);
+    assert!(product.source.contains("session.rs"), "{product:?}");
+    assert!(product.busy > std::time::Duration::ZERO && product.start <= product.end && product.end <= trace.elapsed());
+    let table = trace.table(Some(&Peak::measure().unwrap()));
+    assert!(table.contains("product") && table.contains('%'), "{table}");
+    let json = trace.to_chrome_json();
+    assert!(json.starts_with("{\"traceEvents\":[") && json.contains("\"name\":\"product\""), "{json}");
+    // A prepared step tells the same; a run that fails tells nothing and leaves nothing behind.
+    let (again, trace) = session.prepare(y, x).unwrap().trace(&Value::from(batch.clone())).unwrap();
+    assert_eq!((again, trace.steps().len()), (plain.clone(), 2));
+    session.trace(y, feeds![x => array![[1.0_f32]]]).unwrap_err();
+    assert_eq!(session.run(y, feeds![x => &batch]).unwrap(), plain);
 }

@@ -275,13 +275,16 @@ impl<T: Float> Tile<'_, T> {
             let left = self.strips.end.min((group + 1) * code.strips_of_group()) - self.strips.start - strip;
             let both = strips_of(V, left) == 2;
             for span in &code.spans {
-                for done in (0..span.len).step_by(rows_of(V)) {
+                let blocks = span.len.div_ceil(rows_of(V));
+                for block in 0..blocks {
+                    let done = block * span.len / blocks;
+                    let count = (block + 1) * span.len / blocks - done;
                     // SAFETY: the span's elements are read within the band's rows; its filter rows are this tile's.
                     unsafe {
                         let x = cells.add(group * code.inputs + span.start + done);
                         let lines = |n: usize| packed.add((strip + n) * positions * T::COLUMNS);
                         let sums = |n: usize| sums.add(((strip + n) * code.rows + span.row + done) * T::COLUMNS);
-                        with_rows!((span.len - done).min(rows_of(V)), V, R => {
+                        with_rows!(count, V, R => {
                             if both && V == 1 {
                                 let (lines, sums) = ([lines(0), lines(1)], [sums(0), sums(1)]);
                                 micro::outer::<S, T, R, V, 2>(simd, x, counts, strides, lines, sums);
