@@ -139,12 +139,12 @@ impl Session {
     /// Runs as [`Session::run`] does, and says when it did what: once the plan is made, so the first run is as good as any.
     ///
     /// ```
-    /// # use dormouse_graph::Graph;
+    /// # use dormouse_graph::{Elementwise, Graph};
     /// # use dormouse_session::{Session, feeds};
     /// let graph = Graph::new();
-    /// let x = graph.constant(vec![1.0_f32; 1000]).with_name("x");
+    /// let y = graph.constant(vec![1.0_f32; 1000]).exp();
     /// let session = Session::new(&graph)?;
-    /// let (_, trace) = session.trace(x.exp().with_name("y"), feeds![])?;
+    /// let (_, trace) = session.trace(y, feeds![])?;
     /// println!("{}", trace.table(None));
     /// # Ok::<(), dormouse_session::Error>(())
     /// ```
@@ -187,7 +187,7 @@ impl Trace {
     /// a [`Peak`], how near that is to it.
     pub fn table(&self, peak: Option<&Peak>) -> String {
         let mut steps: Vec<&TracedStep> = self.steps.iter().collect();
-        steps.sort_by(|a, b| b.busy.cmp(&a.busy));
+        steps.sort_by_key(|step| std::cmp::Reverse(step.busy));
         let all: Duration = steps.iter().map(|s| s.busy).sum();
         let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
         let mut text =
@@ -211,9 +211,6 @@ impl Trace {
     }
 
     /// The tiles in the JSON that Chrome's `about:tracing` and Perfetto open: one row a thread.
-    ///
-    /// # Panics
-    /// Never.
     pub fn to_chrome_json(&self) -> String {
         let mut text = String::from("{\"traceEvents\":[\n");
         for (i, tile) in self.tiles.iter().enumerate() {

@@ -228,7 +228,7 @@ fn traces_say_what_every_step_took() {
     let json = trace.to_chrome_json();
     assert!(json.starts_with("{\"traceEvents\":[") && json.contains("\"name\":\"product\""), "{json}");
     // A prepared step tells the same; a run that fails tells nothing and leaves nothing behind.
-    let (again, trace) = session.prepare(y, x).unwrap().trace(&Value::from(batch.clone())).unwrap();
+    let (again, trace) = session.prepare(y, x).unwrap().trace(Value::from(batch.clone())).unwrap();
     assert_eq!((again, trace.steps().len()), (plain.clone(), 2));
     session.trace(y, feeds![x => array![[1.0_f32]]]).unwrap_err();
     assert_eq!(session.run(y, feeds![x => &batch]).unwrap(), plain);

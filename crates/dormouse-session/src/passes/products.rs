@@ -66,8 +66,8 @@ pub(super) fn join(program: &mut Program) {
             let node = program.instructions[i].node;
             let transposed = group[0].1.transposed;
             let mut joined = SmallVec::<[ValueId; 3]>::new();
-            for side in 0..2 {
-                let axis = if transposed[side] == (side == 0) { 0 } else { 1 };
+            for (side, swapped) in transposed.into_iter().enumerate() {
+                let axis = usize::from(swapped != (side == 0));
                 let parts: SmallVec<[ValueId; 3]> = group.iter().map(|(_, p)| p.factors[side]).collect();
                 let mut spec = program.spec(parts[0]).clone();
                 spec.dims[axis] = parts.iter().map(|part| program.spec(*part).dims[axis]).sum();
