@@ -218,6 +218,8 @@ impl Run {
                 progress.pending.store(phases[next] as u32, Ordering::Relaxed);
                 progress.claims.store((next as u64) << 32, Ordering::Release);
                 self.frame.queue().push(&part(&self.plan, self.of_tail).tasks, task);
+                // Who found nothing left of the phase before may have gone.
+                self.invite_missing();
             }
             claim = progress.claims.fetch_add(1, Ordering::AcqRel);
         }
@@ -250,7 +252,14 @@ impl Run {
             }
         }
         self.frame.remaining.fetch_sub(1, Ordering::Release);
-        if pushed && self.frame.invited.load(Ordering::Relaxed) + 1 < self.plan.threads as u32 {
+        if pushed {
+            self.invite_missing();
+        }
+    }
+
+    /// Asks helpers to come again, if fewer are about than there may be.
+    fn invite_missing(&self) {
+        if self.frame.invited.load(Ordering::Relaxed) + 1 < self.plan.threads as u32 {
             self.invite();
         }
     }
