@@ -24,6 +24,7 @@ use self::correlate::Sum;
 use self::filter_grad::Channels;
 use self::geometry::{Axis, axes};
 use self::lattice::Lattice;
+use crate::kernel::with_float;
 use crate::{Cost, Kernel, KernelError, Spec};
 
 /// Windows over two axes, or over three.
@@ -67,20 +68,7 @@ pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Resu
     let sum = Sum { images: extents.images, groups, inner: inputs, columns: outputs, taps: extents.taps(), strides };
     let lattices = extents.axes.map(|axis| Lattice::forward(&axis));
     let cost = extents.cost([x, filter, y]);
-    Ok(match extents.dtype {
-        DType::F64 => correlate::kernel::<f64>(sum, lattices, cost),
-        DType::F32
-        | DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => correlate::kernel::<f32>(sum, lattices, cost),
-    })
+    with_float!(extents.dtype, T => Ok(correlate::kernel::<T>(sum, lattices, cost)), else Err(not_float(name, x)))
 }
 
 /// (dy `[n, h', w', o]`, filter `[kh, kw, i / g, o]`, like x) → `[n, h, w, i]`, or with a depth before the height.
@@ -97,20 +85,7 @@ pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spe
     let sum = Sum { images: extents.images, groups, inner: outputs, columns: inputs, taps: extents.taps(), strides };
     let lattices = extents.axes.map(|axis| Lattice::transposed(&axis));
     let cost = extents.cost([dx, filter, dy]);
-    Ok(match extents.dtype {
-        DType::F64 => correlate::kernel::<f64>(sum, lattices, cost),
-        DType::F32
-        | DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => correlate::kernel::<f32>(sum, lattices, cost),
-    })
+    with_float!(extents.dtype, T => Ok(correlate::kernel::<T>(sum, lattices, cost)), else Err(not_float(name, dx)))
 }
 
 /// (x `[n, h, w, i]`, dy `[n, h', w', o]`, like filter) → `[kh, kw, i / g, o]`, or with a depth before the height.
@@ -123,20 +98,7 @@ pub(crate) fn compile_filter_grad(window: Window, inputs: &[Spec], outputs: &[Sp
     same(name, "like filter", like, "result", filter)?;
     let Extents { images, axes, channels, dtype } = Extents::new(name, window, x, filter, dy)?;
     let cost = Extents { images, axes, channels, dtype }.cost([x, filter, dy]);
-    Ok(match dtype {
-        DType::F64 => filter_grad::kernel::<f64>(images, channels, &axes, cost),
-        DType::F32
-        | DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => filter_grad::kernel::<f32>(images, channels, &axes, cost),
-    })
+    with_float!(dtype, T => Ok(filter_grad::kernel::<T>(images, channels, &axes, cost)), else Err(not_float(name, x)))
 }
 
 impl Extents {
@@ -216,6 +178,11 @@ fn all_float(name: &str, x: &Spec, filter: &Spec, y: &Spec) -> Result<(), Kernel
     Err(KernelError::new(format!(
         "{name}: images {x}, filter {filter} and convolved {y} must all be f32 or all f64; cast them"
     )))
+}
+
+/// The error of images that are of no floats.
+pub(crate) fn not_float(name: &str, x: &Spec) -> KernelError {
+    KernelError::new(format!("{name}: takes floats, not {x}; cast it first"))
 }
 
 /// That two specs are equal.

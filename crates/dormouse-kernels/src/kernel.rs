@@ -5,6 +5,33 @@ use std::fmt;
 use dormouse_value::{DType, Dims, Element, element_count};
 use smallvec::SmallVec;
 
+/// Runs an expression with the type alias `$T` bound to the float that a dtype is, or another for other dtypes.
+macro_rules! with_float {
+    ($dtype:expr, $T:ident => $body:expr, else $other:expr) => {
+        match $dtype {
+            ::dormouse_value::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            ::dormouse_value::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            ::dormouse_value::DType::I32
+            | ::dormouse_value::DType::I64
+            | ::dormouse_value::DType::U8
+            | ::dormouse_value::DType::Bool
+            | ::dormouse_value::DType::F16
+            | ::dormouse_value::DType::Bf16
+            | ::dormouse_value::DType::I8
+            | ::dormouse_value::DType::I16
+            | ::dormouse_value::DType::U16
+            | ::dormouse_value::DType::U32 => $other,
+        }
+    };
+}
+pub(crate) use with_float;
+
 /// Dtype and concrete shape of an operand or a result. Its buffer is row-major without gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Spec {

@@ -16,6 +16,7 @@ use std::ops::{Add, Div, Mul, Sub};
 use dormouse_value::{DType, Element};
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::kernel::with_float;
 use crate::math::{Float, exp, ln};
 use crate::reduction::fold::{Max, Sum};
 use crate::reduction::{Middle, expect_result, operands, tree};
@@ -97,20 +98,7 @@ fn normalize(name: &str, axis: i32, log: bool, inputs: &[Spec], outputs: &[Spec]
     let ([x], y) = operands::<1>(name, inputs, outputs)?;
     let shape = Middle::new(name, x, axis)?;
     expect_result(name, y, x)?;
-    match x.dtype {
-        DType::F32 => Ok(softmax_kernel::<f32>(shape, log)),
-        DType::F64 => Ok(softmax_kernel::<f64>(shape, log)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(not_float(name, x)),
-    }
+    with_float!(x.dtype, T => Ok(softmax_kernel::<T>(shape, log)), else Err(not_float(name, x)))
 }
 
 /// (logits `[.., c]`, labels `[.., c]`): the loss −Σ labels · ln softmax `[..]`, and softmax − labels `[.., c]`.
@@ -123,20 +111,11 @@ pub(crate) fn cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel,
     if labels != logits {
         return Err(KernelError::new(format!("{name}: labels are {logits} as the logits, not {labels}")));
     }
-    match logits.dtype {
-        DType::F32 => Ok(loss_kernel::<f32, Distributions<f32>>(rows, classes)),
-        DType::F64 => Ok(loss_kernel::<f64, Distributions<f64>>(rows, classes)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(not_float(name, logits)),
-    }
+    with_float!(
+        logits.dtype,
+        T => Ok(loss_kernel::<T, Distributions<T>>(rows, classes)),
+        else Err(not_float(name, logits))
+    )
 }
 
 /// (logits `[.., c]`, labels `[..]`): the loss −ln softmax at the label `[..]`, and softmax − one-hot `[.., c]`. A label
@@ -151,25 +130,15 @@ pub(crate) fn sparse_cross_entropy(inputs: &[Spec], outputs: &[Spec]) -> Result<
         return Err(KernelError::new(format!("{name}: labels of {logits} are i32 or i64, one a row, not {labels}")));
     }
     let wide = labels.dtype == DType::I64;
-    let kernel = match (logits.dtype, wide) {
-        (DType::F32, false) => loss_kernel::<f32, Classes<i32>>(rows, classes),
-        (DType::F32, true) => loss_kernel::<f32, Classes<i64>>(rows, classes),
-        (DType::F64, false) => loss_kernel::<f64, Classes<i32>>(rows, classes),
-        (DType::F64, true) => loss_kernel::<f64, Classes<i64>>(rows, classes),
-        (
-            DType::I32
-            | DType::I64
-            | DType::U8
-            | DType::Bool
-            | DType::F16
-            | DType::Bf16
-            | DType::I8
-            | DType::I16
-            | DType::U16
-            | DType::U32,
-            _,
-        ) => return Err(not_float(name, logits)),
-    };
+    let kernel = with_float!(
+        logits.dtype,
+        T => if wide {
+            loss_kernel::<T, Classes<i64>>(rows, classes)
+        } else {
+            loss_kernel::<T, Classes<i32>>(rows, classes)
+        },
+        else return Err(not_float(name, logits))
+    );
     Ok(Kernel { fallible: true, ..kernel })
 }
 

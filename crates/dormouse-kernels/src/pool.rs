@@ -24,6 +24,7 @@ use dormouse_value::{DType, Element, PoolOp, Window2d};
 
 use crate::conv::geometry::{Axis, axes};
 use crate::conv::{extents, operands, same};
+use crate::kernel::with_float;
 use crate::{Cost, Kernel, KernelError, Spec};
 
 /// Elements of images that one tile is to read.
@@ -196,20 +197,7 @@ pub(crate) fn compile_max_grad(
     same(name, "y", y, "dy", dy)?;
     let layout = Layout::new(name, size, window, x, y)?;
     let cost = layout.cost(&[x, dy, dx]);
-    match x.dtype {
-        DType::F32 => Ok(backward::max::<f32>(layout, cost)),
-        DType::F64 => Ok(backward::max::<f64>(layout, cost)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(not_float(name, x)),
-    }
+    with_float!(x.dtype, T => Ok(backward::max::<T>(layout, cost)), else Err(not_float(name, x)))
 }
 
 /// (x, y, d) → `[n, h', w', c]`: of d, shaped as x, the element at the first of each window's cells where x = y; 0 where
@@ -229,20 +217,7 @@ pub(crate) fn compile_max_grad_grad(
     same(name, "y", y, "result", result)?;
     let layout = Layout::new(name, size, window, x, y)?;
     let cost = layout.cost(&[x, y, d, result]);
-    match x.dtype {
-        DType::F32 => Ok(forward::at_largest::<f32>(layout, cost)),
-        DType::F64 => Ok(forward::at_largest::<f64>(layout, cost)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(not_float(name, x)),
-    }
+    with_float!(x.dtype, T => Ok(forward::at_largest::<T>(layout, cost)), else Err(not_float(name, x)))
 }
 
 /// (dy, like x) → dx: each window's dy spread evenly over its cells inside the image.
@@ -260,20 +235,7 @@ pub(crate) fn compile_average_grad(
     same(name, "like x", like, "result", dx)?;
     let layout = Layout::new(name, size, window, dx, dy)?;
     let cost = layout.cost(&[dy, dx]);
-    match dx.dtype {
-        DType::F32 => Ok(backward::average::<f32>(layout, cost)),
-        DType::F64 => Ok(backward::average::<f64>(layout, cost)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(not_float(name, dx)),
-    }
+    with_float!(dx.dtype, T => Ok(backward::average::<T>(layout, cost)), else Err(not_float(name, dx)))
 }
 
 fn not_float(name: &str, x: &Spec) -> KernelError {

@@ -22,9 +22,10 @@ mod whole;
 
 use std::marker::PhantomData;
 
-use dormouse_value::{DType, Distribution};
+use dormouse_value::Distribution;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::kernel::with_float;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 use philox::{Stream, Words};
 use sample::Sample;
@@ -117,20 +118,7 @@ pub fn compile_random(
             _,
         ) => return Err(KernelError::new(format!("{} operands do not suit {distribution:?}", inputs.len()))),
     };
-    match output.dtype {
-        DType::F32 => Ok(Draw::<f32>::kernel(kind, key, output)),
-        DType::F64 => Ok(Draw::<f64>::kernel(kind, key, output)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(refused(output)),
-    }
+    with_float!(output.dtype, T => Ok(Draw::<T>::kernel(kind, key, output)), else Err(refused(output)))
 }
 
 fn refused(output: &Spec) -> KernelError {

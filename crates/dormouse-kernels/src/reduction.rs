@@ -24,6 +24,7 @@ use dormouse_value::{DType, ReduceOp};
 use self::body::kernel;
 use self::fold::{All, Any, Max, Mean, Min, Prod, SquareSum, Sum};
 use self::layout::{Axes, Layout, resolve_axis};
+use crate::kernel::with_float;
 use crate::{Kernel, KernelError, Spec};
 
 pub(crate) use self::cumulative::{Direction, cumulative};
@@ -109,20 +110,11 @@ pub(crate) fn l2_loss(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Kerne
     let ([x], y) = operands::<1>(name, inputs, outputs)?;
     expect_result(name, y, &Spec::new(x.dtype, &[]))?;
     let layout = Layout::new(&Axes::all(&x.dims));
-    match x.dtype {
-        DType::F32 => Ok(kernel::<SquareSum<f32>>(layout)),
-        DType::F64 => Ok(kernel::<SquareSum<f64>>(layout)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(KernelError::new(format!("{name}: takes floats, not {x}; cast it first"))),
-    }
+    with_float!(
+        x.dtype,
+        T => Ok(kernel::<SquareSum<T>>(layout)),
+        else Err(KernelError::new(format!("{name}: takes floats, not {x}; cast it first")))
+    )
 }
 
 fn name(op: ReduceOp) -> &'static str {

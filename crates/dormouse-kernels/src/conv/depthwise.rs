@@ -21,7 +21,8 @@ use super::geometry::{Axis, axes};
 use super::lattice::Lattice;
 use super::micro::{self, Float, ROWS, with_rows, with_vectors};
 use super::padding::{Extent, spread};
-use super::{all_float, extents, operands, same};
+use super::{all_float, extents, not_float, operands, same};
+use crate::kernel::with_float;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
 /// Floating-point operations that a tile is worth.
@@ -91,7 +92,7 @@ pub(crate) fn compile(window: &Window2d, inputs: &[Spec], outputs: &[Spec]) -> R
     let lattices = extents.axes.map(|axis| Lattice::forward(&axis));
     let channels = [extents.channels, extents.lanes()];
     let shares = Shares { channels, source: extents.times, result: 1 };
-    Ok(kernel(extents, lattices, shares, extents.cost([x, filter, y])))
+    kernel(extents, lattices, shares, [x, filter, y])
 }
 
 /// (dy `[n, h', w', c·m]`, filter `[kh, kw, c, m]`, like x) → `[n, h, w, c]`.
@@ -106,7 +107,7 @@ pub(crate) fn compile_input_grad(window: &Window2d, inputs: &[Spec], outputs: &[
     let lattices = extents.axes.map(|axis| Lattice::transposed(&axis));
     let channels = [extents.lanes(), extents.channels];
     let shares = Shares { channels, source: 1, result: extents.times };
-    Ok(kernel(extents, lattices, shares, extents.cost([dx, filter, dy])))
+    kernel(extents, lattices, shares, [dx, filter, dy])
 }
 
 /// (x `[n, h, w, c]`, dy `[n, h', w', c·m]`, like filter) → `[kh, kw, c, m]`.
@@ -119,20 +120,7 @@ pub(crate) fn compile_filter_grad(window: &Window2d, inputs: &[Spec], outputs: &
     same(name, "like filter", like, "result", filter)?;
     let extents = Extents::new(name, window, x, filter, dy)?;
     let cost = extents.cost([x, filter, dy]);
-    Ok(match extents.dtype {
-        DType::F64 => filter::kernel::<f64>(&extents, cost),
-        DType::F32
-        | DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => filter::kernel::<f32>(&extents, cost),
-    })
+    with_float!(extents.dtype, T => Ok(filter::kernel::<T>(&extents, cost)), else Err(not_float(name, x)))
 }
 
 /// The channels of both sides, and how many lanes a channel is: of one side 1, of the other a channel's filters.
@@ -146,21 +134,13 @@ struct Shares {
     result: usize,
 }
 
-fn kernel(extents: Extents, lattices: [Lattice; 2], shares: Shares, cost: Cost) -> Kernel {
-    match extents.dtype {
-        DType::F64 => correlation::<f64>(&extents, lattices, shares, cost),
-        DType::F32
-        | DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => correlation::<f32>(&extents, lattices, shares, cost),
-    }
+fn kernel(extents: Extents, lattices: [Lattice; 2], shares: Shares, specs: [&Spec; 3]) -> Result<Kernel, KernelError> {
+    let cost = extents.cost(specs);
+    with_float!(
+        extents.dtype,
+        T => Ok(correlation::<T>(&extents, lattices, shares, cost)),
+        else Err(not_float("depthwise_conv2d", specs[0]))
+    )
 }
 
 /// Result cells of one class along both axes, with their part of the packed filter.

@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 
 use super::geometry::Axis;
 use super::lattice::Lattice;
-use super::micro::{self, Float, rows_of, strips_of, with_rows, with_vectors};
+use super::micro::{self, Float, rows_of, with_rows, with_vectors};
 use super::padding::{Extent, pad_slices};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
@@ -273,7 +273,7 @@ impl<T: Float> Tile<'_, T> {
         while strip < self.strips.len() {
             let group = (self.strips.start + strip) / code.strips_of_group();
             let left = self.strips.end.min((group + 1) * code.strips_of_group()) - self.strips.start - strip;
-            let both = strips_of(V, left) == 2;
+            let both = V == 1 && left > 1;
             for span in &code.spans {
                 let blocks = span.len.div_ceil(rows_of(V));
                 for block in 0..blocks {
@@ -285,7 +285,7 @@ impl<T: Float> Tile<'_, T> {
                         let lines = |n: usize| packed.add((strip + n) * positions * T::COLUMNS);
                         let sums = |n: usize| sums.add(((strip + n) * code.rows + span.row + done) * T::COLUMNS);
                         with_rows!(count, V, R => {
-                            if both && V == 1 {
+                            if both {
                                 let (lines, sums) = ([lines(0), lines(1)], [sums(0), sums(1)]);
                                 micro::outer::<S, T, R, V, 2>(simd, x, counts, strides, lines, sums);
                             } else {

@@ -49,11 +49,6 @@ pub(super) const fn rows_of(vectors: usize) -> usize {
     if vectors == 1 { MOST_ROWS } else { ROWS }
 }
 
-/// Strips that a block takes where there are so many, and where a strip is so many vectors.
-pub(super) const fn strips_of(vectors: usize, strips: usize) -> usize {
-    if vectors == 1 && strips > 1 { 2 } else { 1 }
-}
-
 /// Runs an expression with the constant `$R` bound to a number of rows: 1 to [`ROWS`], or to [`rows_of`] the vectors `$V`.
 macro_rules! with_rows {
     ($rows:expr, $V:ident, $R:ident => $body:expr) => {

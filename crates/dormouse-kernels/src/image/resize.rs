@@ -8,6 +8,7 @@ use dormouse_value::{DType, Element, Interpolation, Resize};
 
 use super::taps::{Stretch, Taps};
 use super::{four, operands};
+use crate::kernel::with_float;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
 /// Nanoseconds of a tile.
@@ -165,20 +166,11 @@ pub(crate) fn resize_grad(resize: Resize, inputs: &[Spec], outputs: &[Spec]) -> 
     if output != like {
         return Err(KernelError::new(format!("{OP}: {output} is not {like}")));
     }
-    match dy.dtype {
-        DType::F32 => Ok(backward::<f32>(Layout::new(OP, resize, like, dy, f32::of)?, output)),
-        DType::F64 => Ok(backward::<f64>(Layout::new(OP, resize, like, dy, f64::of)?, output)),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(KernelError::new(format!("{OP}: {dy} carries no gradient"))),
-    }
+    with_float!(
+        dy.dtype,
+        T => Ok(backward::<T>(Layout::new(OP, resize, like, dy, T::of)?, output)),
+        else Err(KernelError::new(format!("{OP}: {dy} carries no gradient")))
+    )
 }
 
 fn backward<T: Float>(layout: Layout<T>, output: &Spec) -> Kernel {

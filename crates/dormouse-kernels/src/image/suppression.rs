@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use dormouse_value::{DType, Element};
 
+use crate::kernel::with_float;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
 /// What boxes and scores are of.
@@ -63,22 +64,11 @@ pub(crate) fn suppress(
     let cost = Cost { flops: 15.0 * work, bytes: boxes.bytes() as f64, nanos: work };
     let local = n * size_of::<u32>();
     let chosen = Chosen { boxes: n, size: size as usize, overlap, score };
-    let kernel = match boxes.dtype {
-        DType::F32 => Kernel::new(1, cost, Suppression::<f32> { chosen, element: std::marker::PhantomData }),
-        DType::F64 => Kernel::new(1, cost, Suppression::<f64> { chosen, element: std::marker::PhantomData }),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => {
-            return Err(KernelError::new(format!("{OP}: boxes are floats, not {boxes}")));
-        }
-    };
+    let kernel = with_float!(
+        boxes.dtype,
+        T => Kernel::new(1, cost, Suppression::<T> { chosen, element: std::marker::PhantomData }),
+        else return Err(KernelError::new(format!("{OP}: boxes are floats, not {boxes}")))
+    );
     Ok(Kernel { local, ..kernel })
 }
 

@@ -11,6 +11,7 @@ use dormouse_value::{DType, Element};
 use super::philox::Stream;
 use super::sample::{normals, uniforms};
 use super::{RESERVED, RandomKey, refused, stream_of};
+use crate::kernel::with_float;
 use crate::math;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
@@ -206,20 +207,7 @@ pub(super) fn poisson(samples: u32, key: RandomKey, rates: &Spec, output: &Spec)
             }
         };
     }
-    match rates.dtype {
-        DType::F32 => kernel!(f32),
-        DType::F64 => kernel!(f64),
-        DType::I32
-        | DType::I64
-        | DType::U8
-        | DType::Bool
-        | DType::F16
-        | DType::Bf16
-        | DType::I8
-        | DType::I16
-        | DType::U16
-        | DType::U32 => Err(refused(output)),
-    }
+    with_float!(rates.dtype, T => kernel!(T), else Err(refused(output)))
 }
 
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use dormouse_value::DType;
+
 use super::*;
 
 /// What TensorFlow gives; see `tests/oracle/random_numbers.py`.
