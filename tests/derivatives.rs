@@ -123,7 +123,7 @@ fn second_derivatives_agree_with_each_other_and_by_hand() {
     session.run(initializer, ()).unwrap();
     let (of_x, of_w, product, expected) = session.run((of_x, of_w, product, expected), ()).unwrap();
     assert_eq!(floats(of_x), (array![[0.0, 3.0, 2.0], [3.0, 0.0, 1.0], [2.0, 1.0, 0.0]] * 5.25).into_dyn());
-    assert_eq!(floats(of_w), (ndarray::Array2::eye(3) * 12.0).into_dyn());
+    assert_eq!(floats(of_w), (ndarray::Array2::<f64>::eye(3) * 12.0).into_dyn());
     assert_eq!(floats(product), floats(expected));
 }
 

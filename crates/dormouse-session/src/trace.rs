@@ -1,15 +1,16 @@
 //! Traces: when a run did what, on which thread, and how near that is to what the machine can do.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dormouse_graph::Frozen;
 use dormouse_kernels::{Args, Spec, compile};
 use dormouse_value::{DType, Op};
+use serde_json::json;
 
 use crate::buffer::Buffer;
-use crate::error::Result;
+use crate::error::{Kind, Place, Result};
 use crate::feed::{Arguments, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Targets};
 use crate::lower::place;
@@ -104,28 +105,28 @@ impl Peak {
         };
         let matrix = Spec::new(DType::F32, &[SIDE, SIDE]);
         let op = Op::MatMul { transpose_a: false, transpose_b: false };
-        let kernel = compile(&op, &[matrix.clone(), matrix.clone()], std::slice::from_ref(&matrix));
-        let mut gflops = f64::NAN;
-        if let Ok(kernel) = kernel {
-            let buffer = |bytes: usize| Buffer::new(bytes.max(1));
-            let (a, b, c) = (buffer(matrix.bytes())?, buffer(matrix.bytes())?, buffer(matrix.bytes())?);
-            let (shared, local) = (buffer(kernel.shared)?, buffer(kernel.local)?);
-            for operand in [&a, &b] {
-                // SAFETY: the buffer is ours, and as long as the matrix.
-                unsafe { operand.as_ptr().write_bytes(0, matrix.bytes()) };
-            }
-            let (inputs, outputs) = ([a.as_ptr().cast_const(), b.as_ptr().cast_const()], [c.as_ptr()]);
-            let args = Args { inputs: &inputs, outputs: &outputs, shared: shared.as_ptr(), local: local.as_ptr() };
-            let nanos = best(50, &mut || {
-                for (phase, &tiles) in kernel.phases.iter().enumerate() {
-                    for tile in 0..tiles {
-                        // SAFETY: the operands are of the kernel's specs; phases and tiles run one after the other.
-                        let _ = unsafe { kernel.body.run(&args, phase, tile) };
-                    }
-                }
-            });
-            gflops = kernel.cost.flops / nanos;
+        let kernel =
+            compile(&op, &[matrix.clone(), matrix.clone()], std::slice::from_ref(&matrix)).map_err(|error| {
+                let place = Place { name: "the product of a measurement".to_owned(), source: None };
+                Kind::Node { place, message: error.to_string() }
+            })?;
+        let (a, b, c) = (Buffer::new(matrix.bytes())?, Buffer::new(matrix.bytes())?, Buffer::new(matrix.bytes())?);
+        for operand in [&a, &b] {
+            // SAFETY: the buffer is ours, and as long as the matrix. Memory that was never written is one page for all.
+            unsafe { operand.as_ptr().write_bytes(0, matrix.bytes()) };
         }
+        let (shared, local) = (Buffer::new(kernel.shared)?, Buffer::new(kernel.local)?);
+        let (inputs, outputs) = ([a.as_ptr().cast_const(), b.as_ptr().cast_const()], [c.as_ptr()]);
+        let args = Args { inputs: &inputs, outputs: &outputs, shared: shared.as_ptr(), local: local.as_ptr() };
+        let nanos = best(50, &mut || {
+            for (phase, &tiles) in kernel.phases.iter().enumerate() {
+                for tile in 0..tiles {
+                    // SAFETY: the operands are of the kernel's specs; phases and tiles run one after the other.
+                    let _ = unsafe { kernel.body.run(&args, phase, tile) };
+                }
+            }
+        });
+        let gflops = kernel.cost.flops / nanos;
         let (from, to) = (Buffer::new(BYTES)?, Buffer::new(BYTES)?);
         // SAFETY: the buffer is ours, and as long.
         unsafe { from.as_ptr().write_bytes(1, BYTES) };
@@ -212,40 +213,23 @@ impl Trace {
 
     /// The tiles in the JSON that Chrome's `about:tracing` and Perfetto open: one row a thread.
     pub fn to_chrome_json(&self) -> String {
-        let mut text = String::from("{\"traceEvents\":[\n");
-        for (i, tile) in self.tiles.iter().enumerate() {
-            let step = &self.steps[tile.step];
-            let start = tile.start.as_nanos() as f64 / 1e3;
-            let micros = tile.end.saturating_sub(tile.start).as_nanos() as f64 / 1e3;
-            let _ = writeln!(
-                text,
-                "{}{{\"ph\":\"X\",\"pid\":0,\"tid\":{},\"ts\":{start:.3},\"dur\":{micros:.3},\"name\":{},\"args\":{{\"phase\":{},\
-                 \"tile\":{},\"source\":{}}}}}",
-                if i == 0 { "" } else { "," },
-                tile.worker,
-                quoted(&step.name),
-                tile.phase,
-                tile.tile,
-                quoted(&step.source)
-            );
-        }
-        text + "]}\n"
+        let events: Vec<serde_json::Value> = self.tiles.iter().map(|tile| self.event(tile)).collect();
+        json!({ "traceEvents": events }).to_string()
     }
-}
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c < ' ' => {
-                let _ = write!(quoted, "\\u{:04x}", c as u32);
-            }
-            c => quoted.push(c),
-        }
+    fn event(&self, tile: &TracedTile) -> serde_json::Value {
+        let step = &self.steps[tile.step];
+        let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
+        json!({
+            "ph": "X",
+            "pid": 0,
+            "tid": tile.worker,
+            "ts": micros(tile.start),
+            "dur": micros(tile.end.saturating_sub(tile.start)),
+            "name": step.name,
+            "args": { "phase": tile.phase, "tile": tile.tile, "source": step.source },
+        })
     }
-    quoted + "\""
 }
 
 /// When a tile ran, as a frame keeps it.
@@ -263,17 +247,17 @@ pub(crate) struct Ran {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     begin: Instant,
-    trace: Mutex<Trace>,
+    trace: RefCell<Trace>,
 }
 
 impl Recorder {
     fn new() -> Self {
-        Recorder { begin: Instant::now(), trace: Mutex::new(Trace::default()) }
+        Recorder { begin: Instant::now(), trace: RefCell::default() }
     }
 
     /// Adds a stage.
     pub(crate) fn add(&self, graph: &Frozen, plan: &Plan, ran: &[Ran]) {
-        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trace = self.trace.borrow_mut();
         let before = trace.steps.len();
         for step in &plan.steps {
             let place = place(graph, step.node);
@@ -303,6 +287,6 @@ impl Recorder {
     }
 
     fn into_trace(self) -> Trace {
-        self.trace.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.trace.into_inner()
     }
 }
