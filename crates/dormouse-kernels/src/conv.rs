@@ -4,6 +4,7 @@
 //! `geometry` says where windows lie, `lattice` which source cells meet which taps, `padding` copies one image's rows
 //! with their border, `micro` is the register block, and `correlate` and `filter_grad` are the two loops around it;
 //! `depthwise` has loops of its own, where no channel meets another.
+//! Filters of one tap that meet every cell are products of matrices, and compiled as such.
 //! No image is ever unrolled into a matrix of windows: a register block reads its rows through pointers.
 
 #![allow(clippy::inline_always, reason = "code that stays apart from the dispatch misses its instruction set")]
@@ -19,11 +20,13 @@ mod padding;
 pub(crate) mod tests;
 
 use dormouse_value::{DType, Window2d, Window3d};
+use smallvec::SmallVec;
 
 use self::correlate::Sum;
 use self::filter_grad::Channels;
 use self::geometry::{Axis, axes};
 use self::lattice::Lattice;
+use crate::gemm::{self, Operand, Product};
 use crate::kernel::with_float;
 use crate::{Cost, Kernel, KernelError, Spec};
 
@@ -64,6 +67,11 @@ pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Resu
     let ([x, filter], [y]) = (inputs, outputs) else { return Err(operands(name, 2)) };
     let extents = Extents::new(name, window, x, filter, y)?;
     let Channels { groups, inputs, outputs } = extents.channels;
+    if let Some(cells) = extents.cells_alone() {
+        // [n·h·w, i] × [i, o]
+        let product = pointwise([cells, outputs, inputs], [inputs, 1], [1, outputs]);
+        return extents.product(product, [x, filter, y]);
+    }
     let strides = [groups * outputs, 1, outputs];
     let sum = Sum { images: extents.images, groups, inner: inputs, columns: outputs, taps: extents.taps(), strides };
     let lattices = extents.axes.map(|axis| Lattice::forward(&axis));
@@ -81,6 +89,11 @@ pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spe
     same(name, "like x", like, "result", dx)?;
     let extents = Extents::new(name, window, dx, filter, dy)?;
     let Channels { groups, inputs, outputs } = extents.channels;
+    if let Some(cells) = extents.cells_alone() {
+        // [n·h·w, o] × [i, o]ᵀ
+        let product = pointwise([cells, inputs, outputs], [outputs, 1], [outputs, 1]);
+        return extents.product(product, [dy, filter, dx]);
+    }
     let strides = [1, groups * outputs, outputs];
     let sum = Sum { images: extents.images, groups, inner: outputs, columns: inputs, taps: extents.taps(), strides };
     let lattices = extents.axes.map(|axis| Lattice::transposed(&axis));
@@ -96,8 +109,15 @@ pub(crate) fn compile_filter_grad(window: Window, inputs: &[Spec], outputs: &[Sp
     let name = window.name("conv2d_filter_grad", "conv3d_filter_grad");
     let ([x, dy, like], [filter]) = (inputs, outputs) else { return Err(operands(name, 3)) };
     same(name, "like filter", like, "result", filter)?;
-    let Extents { images, axes, channels, dtype } = Extents::new(name, window, x, filter, dy)?;
-    let cost = Extents { images, axes, channels, dtype }.cost([x, filter, dy]);
+    let extents = Extents::new(name, window, x, filter, dy)?;
+    let Extents { images, axes, channels, dtype } = extents;
+    if let Some(cells) = extents.cells_alone() {
+        // [n·h·w, i]ᵀ × [n·h·w, o]
+        let Channels { inputs, outputs, .. } = channels;
+        let product = pointwise([inputs, outputs, cells], [1, inputs], [1, outputs]);
+        return extents.product(product, [x, filter, dy]);
+    }
+    let cost = extents.cost([x, filter, dy]);
     with_float!(dtype, T => Ok(filter_grad::kernel::<T>(images, channels, &axes, cost)), else Err(not_float(name, x)))
 }
 
@@ -144,6 +164,20 @@ impl Extents {
         Ok(Extents { images, axes, channels, dtype })
     }
 
+    /// How many cells there are, where each meets a filter of one tap and no other cell: then the convolution is the product
+    /// of two matrices. Nothing where there are none.
+    fn cells_alone(&self) -> Option<usize> {
+        let alone = |axis: &Axis| axis.taps == 1 && axis.stride == 1 && axis.before == 0 && axis.input == axis.output;
+        let cells = self.images * self.axes.iter().map(|axis| axis.output).product::<usize>();
+        let Channels { groups, inputs, outputs } = self.channels;
+        (groups == 1 && self.axes.iter().all(alone) && cells * inputs * outputs > 0).then_some(cells)
+    }
+
+    /// The kernel of the product that the convolution is.
+    fn product(&self, product: Product, specs: [&Spec; 3]) -> Result<Kernel, KernelError> {
+        with_float!(self.dtype, T => Ok(gemm::kernel::<T>(product)), else Err(not_float("conv2d", specs[0])))
+    }
+
     fn taps(&self) -> [usize; 3] {
         self.axes.map(|axis| axis.taps)
     }
@@ -156,6 +190,12 @@ impl Extents {
         let per_nano = if self.dtype == DType::F64 { 40.0 } else { 80.0 };
         Cost { flops, bytes, nanos: flops / per_nano + bytes / 8.0 }
     }
+}
+
+/// A product of matrices of these rows, columns and depth; of each operand, the elements between lines and between steps.
+fn pointwise([rows, columns, depth]: [usize; 3], a: [usize; 2], b: [usize; 2]) -> Product {
+    let operand = |[line, step]: [usize; 2]| Operand { line, step, matrices: 1, axes: SmallVec::new() };
+    Product { rows, columns, depth, batch: SmallVec::new(), a: operand(a), b: operand(b) }
 }
 
 /// The extents of an operand of so many axes.
