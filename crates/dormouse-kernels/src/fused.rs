@@ -7,6 +7,7 @@
 
 #![allow(clippy::cast_ptr_alignment, reason = "buffers are aligned to their elements, scratch to 64 bytes")]
 
+mod columns;
 mod execute;
 mod inputs;
 mod pairs;
@@ -23,6 +24,7 @@ use execute::Fused;
 use inputs::Source;
 use pairs::Arithmetic;
 
+pub use columns::{compile_loop_columns, sums_columns};
 pub use reduce::compile_loop_reduction;
 
 /// Elements that one instruction computes at a time: registers of this length stay in the first-level cache.

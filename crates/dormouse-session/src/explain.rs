@@ -51,6 +51,9 @@ fn action(instruction: &Instruction) -> String {
         Action::Op(op) => format!("{op:?}"),
         Action::Loop(body) => steps(body),
         Action::LoopReduction(body, reduce) => format!("{} reduced by {reduce:?}", steps(body)),
+        Action::LoopColumns(body, columns) => {
+            format!("{} columns reduced by {:?}", steps(body), columns.reduces.as_slice())
+        }
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { distribution, .. } => format!("{distribution:?}"),
     }

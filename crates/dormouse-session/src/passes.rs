@@ -1,5 +1,6 @@
 //! Passes: programs into better programs. One rule a file; the order is one list, with its reasons.
 
+mod broadcasts;
 mod cse;
 mod dead;
 mod fold;
@@ -23,6 +24,8 @@ const PASSES: &[Pass] = &[
     ("fold", fold::fold, Optimize::Exact),
     ("simplify", simplify::simplify, Optimize::Exact),
     ("round", simplify::round, Optimize::Full),
+    ("narrow", broadcasts::narrow, Optimize::Exact),
+    ("factor", broadcasts::factor, Optimize::Full),
     ("cse", cse::cse, Optimize::Exact),
     ("dead", dead::dead, Optimize::Exact),
     ("join", products::join, Optimize::Full),
@@ -50,7 +53,11 @@ fn identity(program: &Program) -> Vec<ValueId> {
 fn op_of(instruction: &Instruction) -> Option<&Op> {
     match &instruction.action {
         Action::Op(op) => Some(op),
-        Action::Loop(_) | Action::LoopReduction(..) | Action::Custom(_) | Action::Random { .. } => None,
+        Action::Loop(_)
+        | Action::LoopReduction(..)
+        | Action::LoopColumns(..)
+        | Action::Custom(_)
+        | Action::Random { .. } => None,
     }
 }
 

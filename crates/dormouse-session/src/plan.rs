@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_loop, compile_loop_reduction, compile_random, reserve,
+    Kernel, KernelError, RandomKey, Spec, compile, compile_loop, compile_loop_columns, compile_loop_reduction,
+    compile_random, reserve,
 };
 use dormouse_value::Value;
 
@@ -230,6 +231,7 @@ fn kernel(program: &Program, instruction: &Instruction, session: usize) -> std::
         Action::Op(op) => compile(op, &specs(&instruction.operands), &specs(&instruction.results)),
         Action::Loop(body) => compile_loop(body),
         Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),
+        Action::LoopColumns(body, columns) => compile_loop_columns(body, columns.kept, &columns.reduces),
         Action::Custom(custom) => {
             let op = custom.op().map_err(KernelError::new)?;
             let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));

@@ -3,7 +3,7 @@
 
 use dormouse_graph::{Custom, NodeId, Seeds, VariableId};
 use dormouse_kernels::{Loop, Spec};
-use dormouse_value::{Distribution, Op, Value};
+use dormouse_value::{Distribution, Op, ReduceOp, Value};
 use smallvec::SmallVec;
 
 /// The place of a value in its program.
@@ -45,10 +45,19 @@ pub(crate) enum Action {
     Loop(Box<Loop>),
     /// The same, with its last output reduced to one element by an operation.
     LoopReduction(Box<Loop>, Op),
+    /// The same, with its last outputs summed or averaged over all axes but the last of them.
+    LoopColumns(Box<Loop>, Columns),
     /// An operation of the program's own.
     Custom(Custom),
     /// A draw; `generator` is the place of the node's counter in the session.
     Random { distribution: Distribution, seeds: Seeds, generator: usize },
+}
+
+/// Sums at the end of a loop: how many axes they keep, the last ones, and what each is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Columns {
+    pub(crate) kept: usize,
+    pub(crate) reduces: SmallVec<[ReduceOp; 4]>,
 }
 
 impl Action {
@@ -56,7 +65,11 @@ impl Action {
     pub(crate) fn shape_only(&self, index: usize) -> bool {
         match self {
             Action::Op(op) => op.shape_only(index),
-            Action::Loop(_) | Action::LoopReduction(..) | Action::Custom(_) | Action::Random { .. } => false,
+            Action::Loop(_)
+            | Action::LoopReduction(..)
+            | Action::LoopColumns(..)
+            | Action::Custom(_)
+            | Action::Random { .. } => false,
         }
     }
 }

@@ -30,7 +30,7 @@ fn model(recipe: &Recipe, side: usize) -> Model {
         let (a, b) = (tensors[a as usize % tensors.len()], tensors[b as usize % tensors.len()]);
         // Everything broadcasts to a matrix.
         let matrix = |t: Tensor| t.broadcast_to(&[side, side]);
-        let next = match op % 24 {
+        let next = match op % 27 {
             0 => a + b,
             1 => a - b,
             2 => a * b,
@@ -56,6 +56,9 @@ fn model(recipe: &Recipe, side: usize) -> Model {
             20 => graph.control_dependencies(a, || w.value()) * 1.0,
             21 => v.assign(matrix(a).max_over([0])),
             22 => graph.control_dependencies(b, || v.value()) + 0.0,
+            23 => matrix(a).sum_over([0]) * (1.0 / side as f64) + matrix(b).tanh(),
+            24 => (matrix(a).tanh() * b).mean_over([-2]),
+            25 => (-(matrix(a).sigmoid() * v.before_run())).sum_over([0]) * (1.0 / side as f64),
             _ => a.pow(two) / (b.square() + 1.0),
         };
         tensors.push(next);

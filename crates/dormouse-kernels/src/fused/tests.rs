@@ -446,3 +446,66 @@ fn reduced_loops_equal_their_loops_reduced() {
     }
     assert!(compile_loop_reduction(&gelu(&[8]), &Op::Softmax { axis: -1 }).is_err());
 }
+
+/// A loop with sums of columns at its end gives the bits of the loop and then the sums, wherever what is summed lies: in the
+/// loop alone, in an output beside, in an operand, or in what broadcasts; and with its output in an operand's place.
+#[test]
+fn loops_with_summed_columns_equal_their_loops_and_sums() {
+    let shapes: &[&[usize]] = &[
+        &[2, 1, 3],
+        &[31, 5],
+        &[127, 16],
+        &[128, 16],
+        &[40, 64],
+        &[33, 65],
+        &[5, 7, 9, 30],
+        &[9000, 16],
+        &[3001, 100],
+        &[400, 512],
+        &[70_000, 3],
+    ];
+    for dims in shapes {
+        let columns = dims[dims.len() - 1];
+        let len = dims.iter().product();
+        let row = Spec::new(DType::F32, &[columns]);
+        let mut l = gelu(dims);
+        l.inputs[4] = row.clone();
+        let scalar = || Buffer::of(&[], &[0.5_f32]);
+        let x = Buffer::of(dims, &numbers(len, 7));
+        let inputs = vec![x, scalar(), scalar(), scalar(), Buffer::of(&[columns], &numbers(columns, 9))];
+        l.outputs = vec![10, 13, 13, 6, 0, 4];
+        let (stored, reduces) = (2, [ReduceOp::Sum, ReduceOp::Mean, ReduceOp::Sum, ReduceOp::Mean]);
+        let values = run_kernel(&compile_loop(&l).unwrap(), &inputs, &outputs_of(&l)).unwrap();
+        let axes: SmallVec<[i32; 4]> = (0..dims.len() as i32 - 1).collect();
+        let mut specs = outputs_of(&l);
+        specs[stored..].fill(row.clone());
+        let kernel = compile_loop_columns(&l, 1, &reduces).unwrap();
+        let got = run_kernel(&kernel, &inputs, &specs).unwrap();
+        // The operand that may be the first result's own buffer is not one that is summed where it lies.
+        assert!(!kernel.in_place.contains(&0));
+        for (k, (got, value)) in got.iter().zip(&values).enumerate() {
+            if k < stored {
+                got.assert_same(value, &(dims, k));
+                continue;
+            }
+            let op = Op::Reduce { op: reduces[k - stored], axes: Some(axes.clone()), keep_dims: false };
+            let alone = crate::compile(&op, std::slice::from_ref(&value.spec), std::slice::from_ref(&row)).unwrap();
+            let want = run_kernel(&alone, std::slice::from_ref(value), std::slice::from_ref(&row)).unwrap();
+            got.assert_same(&want[0], &(dims, k));
+        }
+        l.outputs = vec![13, 13];
+        let kernel = compile_loop_columns(&l, 1, &reduces[..1]).unwrap();
+        assert_eq!(kernel.in_place.as_slice(), [0]);
+        let (mut shared, mut sums) = (inputs[0].clone(), Buffer::zeros(row.clone()));
+        let pointers: Vec<*const u8> =
+            std::iter::once(shared.pointer_mut().cast_const()).chain(inputs[1..].iter().map(Buffer::pointer)).collect();
+        run_pointers(&kernel, &pointers, &[shared.pointer_mut(), sums.pointer_mut()]).unwrap();
+        shared.assert_same(&values[1], dims);
+        sums.assert_same(&got[2], dims);
+    }
+    let l = gelu(&[20, 8]);
+    assert!(compile_loop_columns(&l, 1, &[ReduceOp::Max]).is_err());
+    assert!(compile_loop_columns(&l, 2, &[ReduceOp::Sum]).is_err());
+    assert!(compile_loop_columns(&l, 1, &[]).is_err());
+    assert!(!sums_columns(&[20, 513], 1) && !sums_columns(&[1, 8], 1) && !sums_columns(&[0, 8], 1));
+}

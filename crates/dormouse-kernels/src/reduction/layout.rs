@@ -40,6 +40,11 @@ impl Axes {
         Axes { list: dims.iter().map(|&n| (n, true)).collect() }
     }
 
+    /// Axes by extents, each with whether it is reduced.
+    pub(crate) fn marked(list: impl IntoIterator<Item = (usize, bool)>) -> Axes {
+        Axes { list: list.into_iter().collect() }
+    }
+
     /// These axes reduced; negative ones count from the end.
     pub(crate) fn of(name: &str, dims: &[usize], axes: &[i32]) -> Result<Axes, KernelError> {
         let mut list: SmallVec<[(usize, bool); 6]> = dims.iter().map(|&n| (n, false)).collect();
@@ -220,6 +225,11 @@ impl Layout {
         let pieces = self.reduced.len() * self.segment.div_ceil(self.piece);
         self.pieces_of_part = pieces.div_ceil(wanted);
         self.parts = pieces.div_ceil(self.pieces_of_part);
+    }
+
+    /// Whether the operand is one matrix whose rows are reduced, each of which a single strip holds.
+    pub(crate) fn is_matrix(&self) -> bool {
+        self.inner == Inner::Columns && self.kept.0.is_empty() && self.reduced.0.is_empty() && self.columns <= STRIP
     }
 
     /// Results of a unit; the last strip of a matrix may have fewer.

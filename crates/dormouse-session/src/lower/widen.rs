@@ -41,9 +41,12 @@ impl Lowering<'_> {
                 };
                 SmallVec::from_slice(&[self.narrowed(node, drawn, specs[0].dtype)])
             }
-            Action::Op(_) | Action::Loop(_) | Action::LoopReduction(..) | Action::Custom(_) | Action::Random { .. } => {
-                self.add(node, action, operands, specs)
-            }
+            Action::Op(_)
+            | Action::Loop(_)
+            | Action::LoopReduction(..)
+            | Action::LoopColumns(..)
+            | Action::Custom(_)
+            | Action::Random { .. } => self.add(node, action, operands, specs),
         }
     }
 

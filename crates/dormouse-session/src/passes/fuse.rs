@@ -7,13 +7,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use dormouse_kernels::{Loop, Step, fusible};
-use dormouse_value::{BinaryOp, Dims, Op, UnaryOp};
+use dormouse_kernels::{Loop, Step, fusible, sums_columns};
+use dormouse_value::{BinaryOp, DType, Dims, Op, ReduceOp, UnaryOp};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::passes::op_of;
-use crate::program::{Action, Instruction, Program, ValueId};
+use crate::program::{Action, Columns, Instruction, Program, ValueId};
 
 /// Steps of a loop: more would not keep their registers in the first-level cache.
 const STEPS: usize = 64;
@@ -25,6 +25,7 @@ const SEARCHED: usize = 256;
 pub(super) fn fuse(program: &mut Program) {
     let mut clusters = Clusters::of(program);
     clusters.add_reductions(program);
+    clusters.add_columns(program);
     if clusters.members.iter().all(|members| members.len() < 2) {
         return;
     }
@@ -73,6 +74,28 @@ fn reduces(program: &Program, instruction: &Instruction) -> Option<ValueId> {
     };
     let whole = program.spec(result).len() == 1 && program.spec(operand).len() > 1;
     (matches!(op_of(instruction)?, Op::Reduce { .. } | Op::L2Loss) && whole).then_some(operand)
+}
+
+/// What an instruction sums, or averages, over all axes but the last so many, if that is what it does and a loop may end in it.
+fn sums(program: &Program, instruction: &Instruction) -> Option<(ValueId, ReduceOp, usize)> {
+    let (&operand, &[result]) = (instruction.operands.first()?, instruction.results.as_slice()) else { return None };
+    let (spec, summed) = (program.spec(operand), program.spec(result));
+    let op = op_of(instruction)?;
+    let op = if let Op::Reduce { op: op @ (ReduceOp::Sum | ReduceOp::Mean), axes: Some(axes), .. } = op {
+        let rank = spec.dims.len() as i32;
+        let mut axes: SmallVec<[i32; 4]> = axes.iter().map(|a| if *a < 0 { a + rank } else { *a }).collect();
+        axes.sort_unstable();
+        // The first axes, all of them.
+        axes.iter().copied().eq(0..axes.len() as i32).then_some(*op)?
+    } else {
+        matches!(op, Op::SumLike).then_some(ReduceOp::Sum)?
+    };
+    // Axes that are reduced to nothing or to 1, and then those that are kept whole.
+    let kept = spec.dims.iter().rev().zip(summed.dims.iter().rev()).take_while(|(a, b)| a == b).count();
+    let rest = summed.dims.len() - kept;
+    let whole = summed.dims[..rest].iter().all(|extent| *extent == 1);
+    let floats = matches!(spec.dtype, DType::F32 | DType::F64);
+    (whole && floats && kept > 0 && sums_columns(&spec.dims, kept)).then_some((operand, op, kept))
 }
 
 /// Which instructions belong together. Each cluster is known by one of them, its head.
@@ -213,6 +236,25 @@ impl Clusters {
         }
     }
 
+    /// Lets clusters end in sums over the first axes of what they compute. A sum reads nothing else, so no path leads back.
+    fn add_columns(&mut self, program: &Program) {
+        let mut ends = FxHashMap::<u32, usize>::default();
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            let Some((operand, _, kept)) = sums(program, instruction) else { continue };
+            let Some(&producer) = self.producers.get(&operand) else { continue };
+            let head = self.head(producer);
+            let members = &self.members[head as usize];
+            let reduced = members.iter().any(|m| reduces(program, &program.instructions[*m as usize]).is_some());
+            let alike = ends.get(&head).is_none_or(|other| *other == kept);
+            if !reduced && alike && joins(program, &program.instructions[producer as usize]) && members.len() < STEPS {
+                ends.insert(head, kept);
+                self.members[i].clear();
+                self.heads[i] = head;
+                self.members[head as usize].push(i as u32);
+            }
+        }
+    }
+
     /// The heads in an order that the data allows, each as soon as the place of its last member.
     fn order(&self, program: &Program) -> Option<Vec<u32>> {
         let mut waits = vec![0_u32; self.members.len()];
@@ -262,12 +304,14 @@ fn used_elsewhere(program: &Program, clusters: &Clusters) -> FxHashSet<ValueId> 
     used
 }
 
-/// One instruction of several, in order; the last may reduce what one of the others gives.
+/// One instruction of several, in order; the last ones may reduce what others give.
 fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instruction {
-    let last = &program.instructions[members[members.len() - 1] as usize];
+    let member = |m: &u32| &program.instructions[*m as usize];
+    let last = member(&members[members.len() - 1]);
     let reduced = reduces(program, last).map(|operand| (program.root(operand), last));
-    let element_wise = &members[..members.len() - usize::from(reduced.is_some())];
-    let instructions = || element_wise.iter().map(|m| &program.instructions[*m as usize]);
+    let element_wise = members.iter().take_while(|m| joins(program, member(m))).count();
+    let (element_wise, ends) = members.split_at(element_wise);
+    let instructions = || element_wise.iter().map(member);
     let mut dims = Dims::new();
     let mut places = FxHashMap::<ValueId, usize>::default();
     let mut operands = SmallVec::<[ValueId; 3]>::new();
@@ -302,6 +346,17 @@ fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instru
     let inputs = operands.iter().map(|o| program.spec(*o).clone()).collect();
     let node = members.iter().map(|m| program.instructions[*m as usize].node).max().unwrap_or(last.node);
     let mut body = Box::new(Loop { dims, inputs, steps, outputs });
+    if reduced.is_none() && !ends.is_empty() {
+        let mut columns = Columns { kept: 0, reduces: SmallVec::new() };
+        for end in ends.iter().map(member) {
+            let Some((operand, op, kept)) = sums(program, end) else { continue };
+            body.outputs.push(places[&operand]);
+            results.push(end.results[0]);
+            columns.kept = kept;
+            columns.reduces.push(op);
+        }
+        return Instruction { action: Action::LoopColumns(body, columns), operands, results, node };
+    }
     let action = match reduced.and_then(|(operand, last)| Some((places[&operand], last.results[0], op_of(last)?))) {
         Some((place, result, op)) => {
             body.outputs.push(place);

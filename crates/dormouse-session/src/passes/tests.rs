@@ -32,6 +32,9 @@ fn shape_of(program: &Program) -> Vec<String> {
         Action::Op(op) => format!("{op:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
         Action::Loop(body) => format!("loop of {}", body.steps.len()),
         Action::LoopReduction(body, _) => format!("loop of {}, reduced", body.steps.len()),
+        Action::LoopColumns(body, columns) => {
+            format!("loop of {}, {} columns", body.steps.len(), columns.reduces.len())
+        }
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { .. } => "random".to_owned(),
     };
@@ -154,6 +157,38 @@ fn a_reduction_to_one_element_ends_its_loop() {
         shape_of(&program(&graph, &[y.sum(), y.max(), y.mean_over([1])], &feeds, Optimize::Exact)),
         ["loop of 2", "Reduce", "Reduce", "Reduce"]
     );
+}
+
+#[test]
+fn sums_over_the_first_axes_end_their_loop() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, ?, 8]);
+    let y = (x * 2.0).tanh();
+    let feeds: [(Tensor, &[usize]); 1] = [(x, &[3, 4, 8])];
+    let fetches = [y.sum_over([0, 1]), y.square().mean_over([1, -3]), y];
+    assert_eq!(shape_of(&program(&graph, &fetches, &feeds, Optimize::Exact)), ["loop of 3, 2 columns"]);
+    // Other axes, other functions and other shapes are on their own, as is what no loop computes.
+    let fetches = [y.sum_over([0]), y.sum_over([0, 1]), y.max_over([0, 1]), y.sum_over([1]), x.sum_over([0, 1])];
+    assert_eq!(
+        shape_of(&program(&graph, &fetches, &feeds, Optimize::Exact)),
+        ["loop of 2, 1 columns", "Reduce", "Reduce", "Reduce", "Reduce"]
+    );
+}
+
+#[test]
+fn what_is_the_same_in_every_row_is_computed_once_and_taken_out_of_sums() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![64, 8]);
+    let v = graph.placeholder(DType::F32, shape![8]);
+    let feeds: [(Tensor, &[usize]); 2] = [(x, &[64, 8]), (v, &[8])];
+    let scaled = v.broadcast_to(&[64, 8]) * 2.0 / 3.0;
+    let found = program(&graph, &[x.tanh() * scaled], &feeds, Optimize::Exact);
+    assert_eq!(shape_of(&found), ["loop of 2", "loop of 2"]);
+    assert_eq!(found.spec(found.instructions[0].results[0]).dims.as_slice(), [8]);
+    let y = x.tanh();
+    let sums = [(-(y * v)).sum_over([0]), y.sum_over([0])];
+    assert_eq!(shape_of(&program(&graph, &sums, &feeds, Optimize::Full)), ["loop of 1, 1 columns", "loop of 2"]);
+    assert_eq!(shape_of(&program(&graph, &sums, &feeds, Optimize::Exact)), ["loop of 3, 2 columns"]);
 }
 
 #[test]
