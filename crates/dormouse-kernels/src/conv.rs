@@ -5,6 +5,7 @@
 //! with their border, `micro` is the register block, and `correlate` and `filter_grad` are the two loops around it;
 //! `depthwise` has loops of its own, where no channel meets another.
 //! Filters of one tap that meet every cell are products of matrices, and compiled as such.
+//! `winograd` has other algorithms for the most usual windows, which multiply less and round otherwise.
 //! No image is ever unrolled into a matrix of windows: a register block reads its rows through pointers.
 
 #![allow(clippy::inline_always, reason = "code that stays apart from the dispatch misses its instruction set")]
@@ -18,6 +19,7 @@ mod micro;
 mod padding;
 #[cfg(test)]
 pub(crate) mod tests;
+mod winograd;
 
 use dormouse_value::{DType, Window2d, Window3d};
 use smallvec::SmallVec;
@@ -48,6 +50,15 @@ impl Window {
     }
 }
 
+/// Whether a result may be rounded otherwise than by the definition's sum in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    /// As the definition does.
+    Defined,
+    /// Otherwise, where that is faster.
+    Free,
+}
+
 /// The extents of a convolution, checked.
 #[derive(Clone, Copy, Debug)]
 struct Extents {
@@ -62,7 +73,12 @@ struct Extents {
 ///
 /// # Errors
 /// Where dtypes, ranks or extents do not fit each other.
-pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+pub(crate) fn compile(
+    window: Window,
+    rounding: Rounding,
+    inputs: &[Spec],
+    outputs: &[Spec],
+) -> Result<Kernel, KernelError> {
     let name = window.name("conv2d", "conv3d");
     let ([x, filter], [y]) = (inputs, outputs) else { return Err(operands(name, 2)) };
     let extents = Extents::new(name, window, x, filter, y)?;
@@ -76,6 +92,9 @@ pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Resu
     let sum = Sum { images: extents.images, groups, inner: inputs, columns: outputs, taps: extents.taps(), strides };
     let lattices = extents.axes.map(|axis| Lattice::forward(&axis));
     let cost = extents.cost([x, filter, y]);
+    if let Some(kernel) = extents.winograd(rounding).then(|| winograd::correlation(&sum, &lattices, cost)).flatten() {
+        return Ok(kernel);
+    }
     with_float!(extents.dtype, T => Ok(correlate::kernel::<T>(sum, lattices, cost)), else Err(not_float(name, x)))
 }
 
@@ -83,7 +102,12 @@ pub(crate) fn compile(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Resu
 ///
 /// # Errors
 /// Where dtypes, ranks or extents do not fit each other.
-pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+pub(crate) fn compile_input_grad(
+    window: Window,
+    rounding: Rounding,
+    inputs: &[Spec],
+    outputs: &[Spec],
+) -> Result<Kernel, KernelError> {
     let name = window.name("conv2d_input_grad", "conv3d_input_grad");
     let ([dy, filter, like], [dx]) = (inputs, outputs) else { return Err(operands(name, 3)) };
     same(name, "like x", like, "result", dx)?;
@@ -98,6 +122,9 @@ pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spe
     let sum = Sum { images: extents.images, groups, inner: outputs, columns: inputs, taps: extents.taps(), strides };
     let lattices = extents.axes.map(|axis| Lattice::transposed(&axis));
     let cost = extents.cost([dx, filter, dy]);
+    if let Some(kernel) = extents.winograd(rounding).then(|| winograd::correlation(&sum, &lattices, cost)).flatten() {
+        return Ok(kernel);
+    }
     with_float!(extents.dtype, T => Ok(correlate::kernel::<T>(sum, lattices, cost)), else Err(not_float(name, dx)))
 }
 
@@ -105,7 +132,12 @@ pub(crate) fn compile_input_grad(window: Window, inputs: &[Spec], outputs: &[Spe
 ///
 /// # Errors
 /// Where dtypes, ranks or extents do not fit each other.
-pub(crate) fn compile_filter_grad(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+pub(crate) fn compile_filter_grad(
+    window: Window,
+    rounding: Rounding,
+    inputs: &[Spec],
+    outputs: &[Spec],
+) -> Result<Kernel, KernelError> {
     let name = window.name("conv2d_filter_grad", "conv3d_filter_grad");
     let ([x, dy, like], [filter]) = (inputs, outputs) else { return Err(operands(name, 3)) };
     same(name, "like filter", like, "result", filter)?;
@@ -118,6 +150,10 @@ pub(crate) fn compile_filter_grad(window: Window, inputs: &[Spec], outputs: &[Sp
         return extents.product(product, [x, filter, dy]);
     }
     let cost = extents.cost([x, filter, dy]);
+    let quick = || winograd::filter_gradient(images, channels, &axes, cost);
+    if let Some(kernel) = extents.winograd(rounding).then(quick).flatten() {
+        return Ok(kernel);
+    }
     with_float!(dtype, T => Ok(filter_grad::kernel::<T>(images, channels, &axes, cost)), else Err(not_float(name, x)))
 }
 
@@ -176,6 +212,11 @@ impl Extents {
     /// The kernel of the product that the convolution is.
     fn product(&self, product: Product, specs: [&Spec; 3]) -> Result<Kernel, KernelError> {
         with_float!(self.dtype, T => Ok(gemm::kernel::<T>(product)), else Err(not_float("conv2d", specs[0])))
+    }
+
+    /// Whether other algorithms may be looked for.
+    fn winograd(&self, rounding: Rounding) -> bool {
+        rounding == Rounding::Free && self.dtype == DType::F32
     }
 
     fn taps(&self) -> [usize; 3] {

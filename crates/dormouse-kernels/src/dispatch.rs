@@ -2,6 +2,7 @@
 
 use dormouse_value::Op;
 
+use crate::conv::Rounding;
 use crate::{Kernel, KernelError, Spec, array, conv, elementwise, image, linalg, nn, pool, precision, reduction};
 
 /// The kernel of `op` for operands and results of these specs. Shape-only operands have a spec as the others do.
@@ -10,6 +11,18 @@ use crate::{Kernel, KernelError, Spec, array, conv, elementwise, image, linalg, 
 /// When the op does not take these dtypes or shapes; the graph's inference lets none such through, but for numbers of
 /// fewer bits than are computed with ([`moves`](crate::moves)).
 pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    compile_rounding(op, Rounding::Defined, inputs, outputs)
+}
+
+/// As [`compile`], by algorithms that may round otherwise, where they are faster: those of Winograd for convolutions.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_freely(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    compile_rounding(op, Rounding::Free, inputs, outputs)
+}
+
+fn compile_rounding(op: &Op, rounding: Rounding, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
     precision::require_wide(op, inputs, outputs)?;
     match op {
         // Element-wise: one result element from the operands' elements at its place.
@@ -99,12 +112,16 @@ pub fn compile(op: &Op, inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, Ker
         Op::Svd { full } => linalg::factors("svd", linalg::Factors::Svd { full: *full }, inputs, outputs),
 
         // Windows over images.
-        Op::Conv2d(window) => conv::compile(conv::Window::Flat(*window), inputs, outputs),
-        Op::Conv2dInputGrad(window) => conv::compile_input_grad(conv::Window::Flat(*window), inputs, outputs),
-        Op::Conv2dFilterGrad(window) => conv::compile_filter_grad(conv::Window::Flat(*window), inputs, outputs),
-        Op::Conv3d(window) => conv::compile(conv::Window::Deep(*window), inputs, outputs),
-        Op::Conv3dInputGrad(window) => conv::compile_input_grad(conv::Window::Deep(*window), inputs, outputs),
-        Op::Conv3dFilterGrad(window) => conv::compile_filter_grad(conv::Window::Deep(*window), inputs, outputs),
+        Op::Conv2d(window) => conv::compile(conv::Window::Flat(*window), rounding, inputs, outputs),
+        Op::Conv2dInputGrad(window) => conv::compile_input_grad(conv::Window::Flat(*window), rounding, inputs, outputs),
+        Op::Conv2dFilterGrad(window) => {
+            conv::compile_filter_grad(conv::Window::Flat(*window), rounding, inputs, outputs)
+        }
+        Op::Conv3d(window) => conv::compile(conv::Window::Deep(*window), rounding, inputs, outputs),
+        Op::Conv3dInputGrad(window) => conv::compile_input_grad(conv::Window::Deep(*window), rounding, inputs, outputs),
+        Op::Conv3dFilterGrad(window) => {
+            conv::compile_filter_grad(conv::Window::Deep(*window), rounding, inputs, outputs)
+        }
         Op::DepthwiseConv2d(window) => conv::depthwise::compile(window, inputs, outputs),
         Op::DepthwiseConv2dInputGrad(window) => conv::depthwise::compile_input_grad(window, inputs, outputs),
         Op::DepthwiseConv2dFilterGrad(window) => conv::depthwise::compile_filter_grad(window, inputs, outputs),

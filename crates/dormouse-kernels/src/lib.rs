@@ -26,11 +26,12 @@ mod precision;
 mod random;
 mod reduction;
 
-pub use dispatch::compile;
+pub use dispatch::{compile, compile_freely};
 pub use elementwise::cast_path;
 pub use fused::{
     Loop, Step, compile_loop, compile_loop_columns, compile_loop_reduction, elementwise_inputs, fusible, sums_columns,
 };
 pub use kernel::{Args, Body, Cost, Kernel, KernelError, Spec};
+pub use nn::{LossGradient, compile_loss_gradient};
 pub use precision::moves;
 pub use random::{RandomKey, compile_random, reserve};

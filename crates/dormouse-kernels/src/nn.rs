@@ -9,6 +9,8 @@
     reason = "a loop is vectorized only with its body inside, compiled for the same machine"
 )]
 
+mod loss_gradient;
+
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Sub};
@@ -21,6 +23,8 @@ use crate::math::{Float, exp, ln};
 use crate::reduction::fold::{Max, Sum};
 use crate::reduction::{Middle, expect_result, operands, tree};
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
+
+pub use self::loss_gradient::{LossGradient, compile_loss_gradient};
 
 /// Elements that one tile is to read.
 const TILE: usize = 1 << 13;

@@ -54,6 +54,7 @@ fn action(instruction: &Instruction) -> String {
         Action::LoopColumns(body, columns) => {
             format!("{} columns reduced by {:?}", steps(body), columns.reduces.as_slice())
         }
+        Action::LossGradient(around) => format!("{around:?}"),
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { distribution, .. } => format!("{distribution:?}"),
     }

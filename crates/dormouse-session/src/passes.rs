@@ -5,6 +5,9 @@ mod cse;
 mod dead;
 mod fold;
 mod fuse;
+mod hoist;
+mod loss;
+mod order;
 mod products;
 mod simplify;
 
@@ -19,7 +22,9 @@ use crate::program::{Action, Instruction, Program, ValueId};
 type Pass = (&'static str, fn(&mut Program), Optimize);
 
 /// Every pass by name, in order. Folding leaves constants that simplifying looks for; both leave equal instructions,
-/// which merging finds; what then is not read goes, so that joining products and fusing see who truly reads what.
+/// which merging finds; what then is not read goes, so that hoisting and joining products and fusing see who truly reads
+/// what. Hoisting comes before joining, which looks at sums of the products that are left. A loss takes in what stands
+/// around it before a loop does.
 const PASSES: &[Pass] = &[
     ("fold", fold::fold, Optimize::Exact),
     ("simplify", simplify::simplify, Optimize::Exact),
@@ -28,8 +33,10 @@ const PASSES: &[Pass] = &[
     ("factor", broadcasts::factor, Optimize::Full),
     ("cse", cse::cse, Optimize::Exact),
     ("dead", dead::dead, Optimize::Exact),
+    ("hoist", hoist::hoist, Optimize::Full),
     ("join", products::join, Optimize::Full),
     ("share", products::share, Optimize::Exact),
+    ("loss", loss::surround, Optimize::Exact),
     ("fuse", fuse::fuse, Optimize::Exact),
 ];
 
@@ -56,6 +63,7 @@ fn op_of(instruction: &Instruction) -> Option<&Op> {
         Action::Loop(_)
         | Action::LoopReduction(..)
         | Action::LoopColumns(..)
+        | Action::LossGradient(_)
         | Action::Custom(_)
         | Action::Random { .. } => None,
     }

@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_loop, compile_loop_columns, compile_loop_reduction,
-    compile_random, reserve,
+    Kernel, KernelError, RandomKey, Spec, compile, compile_freely, compile_loop, compile_loop_columns,
+    compile_loop_reduction, compile_loss_gradient, compile_random, reserve,
 };
 use dormouse_value::Value;
 
 use crate::error::{Kind, Result};
 use crate::frame::Frame;
 use crate::lower::{Lowered, Request, place};
+use crate::options::Optimize;
 use crate::placing::Placing;
 use crate::program::{Action, Instruction, Program, ValueId};
 use crate::schedule::Task;
@@ -125,14 +126,15 @@ impl Plan {
         graph: &Frozen,
         request: Request,
         lowered: Lowered,
-        (threads, session): (usize, usize),
+        compiler: Compiler,
         counter: impl Fn(usize) -> Arc<AtomicU64>,
     ) -> Result<Plan> {
         let Lowered { mut program, next } = lowered;
+        let threads = compiler.threads;
         let mut compiled = Vec::with_capacity(program.instructions.len());
         let mut draws = Vec::new();
         for instruction in &program.instructions {
-            let kernel = kernel(&program, instruction, session)
+            let kernel = kernel(&program, instruction, compiler)
                 .map_err(|e| Kind::Node { place: place(graph, instruction.node), message: e.to_string() })?;
             compiled.push(kernel);
         }
@@ -225,17 +227,38 @@ impl Plan {
     }
 }
 
-fn kernel(program: &Program, instruction: &Instruction, session: usize) -> std::result::Result<Kernel, KernelError> {
+/// What kernels are compiled for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compiler {
+    /// Threads of the session.
+    pub(crate) threads: usize,
+    /// The session's address, by which a custom operation knows that it is run by it.
+    pub(crate) session: usize,
+    /// What may be done.
+    pub(crate) optimize: Optimize,
+}
+
+fn kernel(
+    program: &Program,
+    instruction: &Instruction,
+    compiler: Compiler,
+) -> std::result::Result<Kernel, KernelError> {
     let specs = |values: &[ValueId]| values.iter().map(|v| program.spec(*v).clone()).collect::<Vec<_>>();
     match &instruction.action {
-        Action::Op(op) => compile(op, &specs(&instruction.operands), &specs(&instruction.results)),
+        Action::Op(op) => {
+            let compile = if compiler.optimize == Optimize::Full { compile_freely } else { compile };
+            compile(op, &specs(&instruction.operands), &specs(&instruction.results))
+        }
         Action::Loop(body) => compile_loop(body),
         Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),
         Action::LoopColumns(body, columns) => compile_loop_columns(body, columns.kept, &columns.reduces),
+        Action::LossGradient(around) => {
+            compile_loss_gradient(*around, &specs(&instruction.operands), &specs(&instruction.results))
+        }
         Action::Custom(custom) => {
             let op = custom.op().map_err(KernelError::new)?;
             let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));
-            Ok(crate::custom::kernel(Arc::clone(op), session, inputs, outputs))
+            Ok(crate::custom::kernel(Arc::clone(op), compiler.session, inputs, outputs))
         }
         Action::Random { distribution, seeds, .. } => {
             let key = RandomKey::from_seeds(seeds.graph, seeds.operation);

@@ -2,7 +2,7 @@
 //! of its data, and effects are what it begins with (feeds, variables) and what it ends in (results, commits).
 
 use dormouse_graph::{Custom, NodeId, Seeds, VariableId};
-use dormouse_kernels::{Loop, Spec};
+use dormouse_kernels::{Loop, LossGradient, Spec};
 use dormouse_value::{Distribution, Op, ReduceOp, Value};
 use smallvec::SmallVec;
 
@@ -47,6 +47,8 @@ pub(crate) enum Action {
     LoopReduction(Box<Loop>, Op),
     /// The same, with its last outputs summed or averaged over all axes but the last of them.
     LoopColumns(Box<Loop>, Columns),
+    /// A sparse softmax cross-entropy and its gradient, with what stands around it.
+    LossGradient(LossGradient),
     /// An operation of the program's own.
     Custom(Custom),
     /// A draw; `generator` is the place of the node's counter in the session.
@@ -68,6 +70,7 @@ impl Action {
             Action::Loop(_)
             | Action::LoopReduction(..)
             | Action::LoopColumns(..)
+            | Action::LossGradient(_)
             | Action::Custom(_)
             | Action::Random { .. } => false,
         }

@@ -21,7 +21,7 @@ use crate::fetch::{Fetches, Layout, Target, Targets};
 use crate::lower::{Lowered, Request, lower, place};
 use crate::options::SessionOptions;
 use crate::passes;
-use crate::plan::Plan;
+use crate::plan::{Compiler, Plan};
 use crate::stage::Progress;
 use crate::store::Store;
 use crate::team::Team;
@@ -363,7 +363,9 @@ impl Inner {
 
     fn compile(&self, request: Request, lowered: Lowered) -> Result<Plan> {
         let counter = |generator: usize| self.store.counter(generator);
-        Plan::new(&self.graph, request, lowered, (self.team.threads(), self.address()), counter)
+        let compiler =
+            Compiler { threads: self.team.threads(), session: self.address(), optimize: self.options.optimize };
+        Plan::new(&self.graph, request, lowered, compiler, counter)
     }
 
     /// A feed of the dtype and of a shape that the tensor takes, in row-major order.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::Window;
 use super::geometry::{Axis, axes};
-use crate::{Args, KernelError, Spec, compile};
+use crate::{Args, Kernel, KernelError, Spec, compile, compile_freely};
 
 /// How the tiles of a phase are run.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,16 @@ pub(crate) fn run_in<T: Element>(
     }
     let output = Spec::new(T::DTYPE, result);
     let kernel = compile(op, &specs, std::slice::from_ref(&output))?;
+    run_kernel(&kernel, inputs, &output, order)
+}
+
+/// Runs a kernel of these operands, as [`run_in`].
+fn run_kernel<T: Element>(
+    kernel: &Kernel,
+    inputs: &[(&[usize], &[T])],
+    output: &Spec,
+    order: Order,
+) -> Result<Vec<T>, KernelError> {
     let lines = |bytes: usize| vec![Line([0xFF; 64]); bytes.div_ceil(64) + 1];
     let mut shared = lines(kernel.shared);
     let mut locals = [lines(kernel.local), lines(kernel.local)];
@@ -91,6 +101,9 @@ pub(crate) fn numbers(len: usize, seed: u64) -> Vec<f64> {
         })
         .collect()
 }
+
+/// Operands, results, and the terms of each result's sum.
+type Defined = ([Vec<f64>; 3], [Vec<f64>; 3], [Vec<usize>; 3]);
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -183,10 +196,11 @@ impl Case {
         }
     }
 
-    /// Checks the convolution and both gradients in both dtypes.
-    fn check(&self) {
-        let [xd, wd, yd] = &self.own_dims();
+    /// Operands, numbers of few bits, and what the definition gives in `f64`, with the number of terms of every sum: of the
+    /// convolution and both gradients.
+    fn defined(&self) -> Defined {
         let count = |dims: &[usize]| dims.iter().product::<usize>();
+        let [xd, wd, yd] = &self.own_dims();
         let (x, w, dy) = (numbers(count(xd), 1), numbers(count(wd), 2), numbers(count(yd), 3));
         let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
         let mut terms = [vec![0_usize; dy.len()], vec![0; x.len()], vec![0; w.len()]];
@@ -198,11 +212,21 @@ impl Case {
             terms[1][a] += 1;
             terms[2][b] += 1;
         });
-        let ops = match self.window {
+        ([x, w, dy], [y, dx, dw], terms)
+    }
+
+    fn ops(&self) -> [Op; 3] {
+        match self.window {
             Window::Flat(w) => [Op::Conv2d(w), Op::Conv2dInputGrad(w), Op::Conv2dFilterGrad(w)],
             Window::Deep(w) => [Op::Conv3d(w), Op::Conv3dInputGrad(w), Op::Conv3dFilterGrad(w)],
-        };
-        let expected = [y, dx, dw];
+        }
+    }
+
+    /// Checks the convolution and both gradients in both dtypes.
+    fn check(&self) {
+        let [xd, wd, yd] = &self.own_dims();
+        let ([x, w, dy], expected, terms) = self.defined();
+        let ops = self.ops();
         let operands = [[(xd, &x), (wd, &w)], [(yd, &dy), (wd, &w)], [(xd, &x), (yd, &dy)]];
         let results = [yd, xd, wd];
         for i in 0..3 {
@@ -216,6 +240,44 @@ impl Case {
                 assert!((exact[j] - want).abs() <= 1e-15 * scale, "{self:?} {:?} at {j}: {} {want}", ops[i], exact[j]);
                 let got = f64::from(rounded[j]);
                 assert!((got - want).abs() <= 2e-7 * scale, "{self:?} {:?} at {j}: {got} {want}", ops[i]);
+            }
+        }
+    }
+
+    /// Checks what may round otherwise, which must be an algorithm of Winograd's.
+    fn check_freely(&self, place: usize, number: f32) {
+        let [xd, wd, yd] = &self.own_dims();
+        let ([x, w, dy], expected, terms) = self.defined();
+        let narrow = |v: &[f64]| v.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let (mut x, w, mut dy) = (narrow(&x), narrow(&w), narrow(&dy));
+        if !number.is_nan() {
+            x[place] = number;
+            dy[place] = number;
+        }
+        for i in 0..3 {
+            let (a, b) = [((xd, &x), (wd, &w)), ((yd, &dy), (wd, &w)), ((xd, &x), (yd, &dy))][i];
+            let result = [yd, xd, wd][i];
+            let inputs = Self::inputs(i, (a.0, a.1), (b.0, b.1), result);
+            let specs: Vec<Spec> = inputs.iter().map(|(dims, _)| Spec::new(DType::F32, dims)).collect();
+            let output = Spec::new(DType::F32, result);
+            let kernel = compile_freely(&self.ops()[i], &specs, std::slice::from_ref(&output)).unwrap();
+            assert!(format!("{:?}", kernel.body).contains("Pairs"), "{self:?}: op {i} is computed by the definition");
+            let run = |order| run_kernel(&kernel, &inputs, &output, order).unwrap();
+            let got = run(Order::Forward);
+            for order in [Order::Backward, Order::Alternating] {
+                assert!(got.iter().zip(run(order)).all(|(a, b)| a.to_bits() == b.to_bits()), "{self:?} {i} {order:?}");
+            }
+            let defined = run_in(&self.ops()[i], &inputs, result, Order::Forward).unwrap();
+            for (j, &want) in expected[i].iter().enumerate() {
+                let (got, defined) = (got[j], f64::from(defined[j]));
+                // Errors are in proportion to the terms' magnitude, and add as random numbers do.
+                let most = 2e-5 * (1.0 + terms[i][j] as f64).sqrt();
+                if number.is_nan() {
+                    assert!((f64::from(got) - want).abs() <= most, "{self:?} {i} at {j}: {got} {want}");
+                } else {
+                    let alike = got.is_nan() == defined.is_nan() && got.is_finite() == defined.is_finite();
+                    assert!(alike, "{self:?} {i} at {j}: {got} {defined}");
+                }
             }
         }
     }
@@ -276,6 +338,28 @@ fn bands_and_groups() {
     Case::new(40, [4, 4], 3, [3, 3], 4).check();
     let window = Window2d { strides: [2, 2], dilations: [1, 1], padding: Padding::Same };
     Case::new(3, [41, 30], 8, [5, 3], 16).window(window).check();
+}
+
+#[test]
+fn what_may_round_otherwise_is_near() {
+    let valid = Window2d { strides: [1, 1], dilations: [1, 1], padding: Padding::Valid };
+    let apart = Window2d { padding: Padding::Explicit([[2, 0], [1, 2]]), ..valid };
+    for (images, size, inputs, taps, outputs) in
+        [(7, [14, 14], 32, [5, 5], 16), (40, [8, 8], 16, [3, 3], 48), (3, [23, 31], 16, [3, 3], 32)]
+    {
+        Case::new(images, size, inputs, taps, outputs).check_freely(0, f32::NAN);
+        let larger = [size[0] + taps[0] - 1, size[1] + taps[1] - 1];
+        Case::new(images, larger, inputs, taps, outputs).window(valid).check_freely(0, f32::NAN);
+        Case::new(images, larger, inputs, taps, outputs).window(apart).check_freely(0, f32::NAN);
+    }
+}
+
+#[test]
+fn infinities_and_overflow_stay_where_the_definition_has_them() {
+    for (number, place) in [(f32::INFINITY, 0), (f32::MAX, 1234), (-f32::INFINITY, 3000)] {
+        Case::new(7, [14, 14], 16, [5, 5], 16).check_freely(place, number);
+        Case::new(16, [8, 9], 16, [3, 3], 32).check_freely(place, number);
+    }
 }
 
 #[test]

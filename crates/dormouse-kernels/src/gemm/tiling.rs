@@ -20,6 +20,11 @@ const MOST: usize = 512;
 const DEEPEST: usize = 320;
 /// Rows up to which only columns are cut, unless there are too few of them.
 pub(crate) const FEW_ROWS: usize = 192;
+/// The same where there are so many columns that B lies in no cache, and is better read once: A then lies in the second-level
+/// cache.
+const SOME_ROWS: usize = 768;
+/// Columns from which on this holds.
+const MANY_COLUMNS: usize = 4096;
 /// How much longer a tile's depth may be than its sides. Cutting the depth costs a pass over the result for each part.
 const DEPTH_WEIGHT: usize = 16;
 
@@ -92,7 +97,8 @@ impl Tiling {
         let (mut row_tiles, mut column_tiles, mut depth_tiles) = (1, 1, 1);
         let (pairs, strip_pairs) = (panels.count.div_ceil(MOST_PANELS), strips.div_ceil(MOST_STRIPS));
         // Few rows stay together as long as columns can be cut: all of them use a strip that is packed.
-        let row_weight = if rows <= FEW_ROWS { FEW_ROWS } else { 1 };
+        let few = rows <= FEW_ROWS || rows <= SOME_ROWS && columns >= MANY_COLUMNS;
+        let row_weight = if few { rows.max(1) } else { 1 };
         // Always the longest side is cut once more, so that tiles come out near to square: that reads least.
         while row_tiles * column_tiles * depth_tiles < wanted {
             let side = |length: usize, parts: usize, most: usize| if parts < most { length.div_ceil(parts) } else { 0 };

@@ -45,6 +45,7 @@ impl Lowering<'_> {
             | Action::Loop(_)
             | Action::LoopReduction(..)
             | Action::LoopColumns(..)
+            | Action::LossGradient(_)
             | Action::Custom(_)
             | Action::Random { .. } => self.add(node, action, operands, specs),
         }

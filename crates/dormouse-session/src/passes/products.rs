@@ -10,18 +10,18 @@ use crate::passes::op_of;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
 /// Rows of a product up to which it costs more to read the right factor transposed than to multiply.
-const FEW_ROWS: usize = 64;
+pub(super) const FEW_ROWS: usize = 64;
 /// Products that read a factor transposed from which on it is transposed once for all.
-const MANY: usize = 4;
+pub(super) const MANY: usize = 4;
 
 /// A product of two matrices.
-struct Product {
-    factors: [ValueId; 2],
-    transposed: [bool; 2],
+pub(super) struct Product {
+    pub(super) factors: [ValueId; 2],
+    pub(super) transposed: [bool; 2],
 }
 
 /// The product of two plain matrices that an instruction is.
-fn product(program: &Program, instruction: &Instruction) -> Option<Product> {
+pub(super) fn product(program: &Program, instruction: &Instruction) -> Option<Product> {
     let Op::MatMul { transpose_a, transpose_b } = *op_of(instruction)? else { return None };
     let &[a, b] = instruction.operands.as_slice() else { return None };
     let flat = program.spec(a).dims.len() == 2 && program.spec(b).dims.len() == 2;
@@ -135,7 +135,7 @@ pub(super) fn share(program: &mut Program) {
 }
 
 /// How often each value is read, asked for, or another's alias.
-fn reads(program: &Program) -> Vec<u32> {
+pub(super) fn reads(program: &Program) -> Vec<u32> {
     let mut reads = vec![0; program.values.len()];
     let aliased = program.values.iter().filter_map(|v| match v.origin {
         Origin::Alias(of) => Some(of),

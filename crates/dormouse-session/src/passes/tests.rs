@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use dormouse_graph::{Array, Elementwise, Graph, Linalg, Output, Reduction, Tensor};
+use dormouse_graph::{Array, Elementwise, Graph, Linalg, Nn, Output, Reduction, Tensor};
 use dormouse_value::{DType, shape};
 use rustc_hash::FxHashMap;
 
@@ -35,6 +35,7 @@ fn shape_of(program: &Program) -> Vec<String> {
         Action::LoopColumns(body, columns) => {
             format!("loop of {}, {} columns", body.steps.len(), columns.reduces.len())
         }
+        Action::LossGradient(around) => format!("{around:?}"),
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { .. } => "random".to_owned(),
     };
@@ -131,6 +132,43 @@ fn a_sum_of_short_products_is_one_long_product() {
         long.iter().flat_map(|[x, dy]| [(*x, &[90, 2][..]), (*dy, &[90, 3][..])]).collect();
     let sum = graph.add_n(&long.iter().map(|[x, dy]| x.transpose().matmul(*dy)).collect::<Vec<_>>());
     assert_eq!(shape_of(&program(&graph, &[sum], &feeds, Optimize::Full)), ["MatMul", "MatMul", "AddN"]);
+}
+
+#[test]
+fn products_of_what_is_there_before_the_first_step_are_one() {
+    let graph = Graph::new();
+    let w = graph.placeholder(DType::F32, shape![7, 4]);
+    let inputs: Vec<Tensor> = (0..4).map(|_| graph.placeholder(DType::F32, shape![2, 3])).collect();
+    let start = graph.placeholder(DType::F32, shape![2, 4]);
+    let last = inputs.iter().fold(start, |h, x| graph.concat(&[*x, h], 1).matmul(w).tanh());
+    let mut feeds: Vec<(Tensor, &[usize])> = inputs.iter().map(|x| (*x, &[2, 3][..])).collect();
+    feeds.extend([(w, &[7, 4][..]), (start, &[2, 4][..])]);
+    // A product for all inputs, whose rows the steps add to the product of what they remember.
+    let hoisted = shape_of(&program(&graph, &[last], &feeds, Optimize::Full));
+    let count = |all: &[String], name: &str| all.iter().filter(|n| *n == name).count();
+    assert_eq!((count(&hoisted, "MatMul"), count(&hoisted, "loop of 2")), (5, 4), "{hoisted:?}");
+    let exact = shape_of(&program(&graph, &[last], &feeds, Optimize::Exact));
+    assert_eq!(count(&exact, "MatMul"), 4, "{exact:?}");
+    // Products of one factor that do not need each other are one.
+    let products: Vec<Tensor> = (0..4).map(|i| inputs[i].matmul(w.slice([0, 0], [3, -1]))).collect();
+    let all = shape_of(&program(&graph, &products, &feeds, Optimize::Full));
+    assert_eq!(count(&all, "MatMul"), 1, "{all:?}");
+}
+
+#[test]
+fn a_loss_takes_in_its_bias() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![4, 8]);
+    let bias = graph.placeholder(DType::F32, shape![8]);
+    let labels = graph.constant([1_i32, 2, 3, 0]);
+    let logits = x + bias;
+    let loss = logits.sparse_softmax_cross_entropy(labels);
+    let feeds: [(Tensor, &[usize]); 2] = [(x, &[4, 8]), (bias, &[8])];
+    let around = "LossGradient { bias: true, scaled: false }";
+    assert_eq!(shape_of(&program(&graph, &[loss], &feeds, Optimize::Exact)), [around]);
+    // Logits that are read elsewhere are computed once.
+    let both = shape_of(&program(&graph, &[loss, logits], &feeds, Optimize::Exact));
+    assert_eq!(both, ["Binary", "SparseSoftmaxCrossEntropy"]);
 }
 
 #[test]

@@ -1,0 +1,336 @@
+//! Hoisting: products of few rows with one right factor become one long product, as far as none needs another's result.
+//! That reads the factor once, and not once a step. It rounds otherwise.
+//!
+//! A recurrent cell multiplies what comes in, put beside what it remembers, with one matrix: `[x, h] · w`. All x are there
+//! before the first step, so theirs is one product with the upper rows of w, and only h's is left to the steps. Backwards,
+//! `dg · wᵀ` gives dx and dh side by side: only dh is needed by the step before, so dx is one product at the end.
+
+use std::collections::BTreeMap;
+
+use dormouse_graph::NodeId;
+use dormouse_kernels::Spec;
+use dormouse_value::{BinaryOp, Op};
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::{SmallVec, smallvec};
+
+use crate::passes::op_of;
+use crate::passes::order::{Placed, ordered};
+use crate::passes::products::{FEW_ROWS, MANY, Product, product};
+use crate::program::{Action, Instruction, Origin, Program, ValueId};
+
+/// Groups of products that are looked at; each may take a look at the whole program.
+const GROUPS: usize = 64;
+
+pub(super) fn hoist(program: &mut Program) {
+    let groups = groups(program);
+    if groups.is_empty() {
+        return;
+    }
+    let before = program.instructions.clone();
+    let mut rewriting = Rewriting::of(program);
+    for group in groups.into_iter().take(GROUPS) {
+        match group {
+            Group::Forward { factor, members } => rewriting.forward(factor, &members),
+            Group::Backward { factor, members } => rewriting.backward(factor, &members),
+        }
+    }
+    let instructions = rewriting.instructions;
+    let ordered = ordered(program, instructions);
+    debug_assert!(ordered.is_some(), "hoisted products wait for each other");
+    program.instructions = ordered.unwrap_or(before);
+}
+
+/// Columns of a matrix.
+type Columns = std::ops::Range<usize>;
+
+/// A product whose left factor is made of parts, side by side.
+struct Forward {
+    instruction: usize,
+    left: ValueId,
+    parts: SmallVec<[ValueId; 2]>,
+}
+
+/// A product whose result is taken apart, or read as a whole.
+struct Backward {
+    instruction: usize,
+    left: ValueId,
+    /// What each reader takes, and the value it gives.
+    parts: SmallVec<[(Columns, ValueId); 2]>,
+    /// The readers that take parts.
+    readers: SmallVec<[usize; 2]>,
+}
+
+enum Group {
+    Forward { factor: ValueId, members: Vec<Forward> },
+    Backward { factor: ValueId, members: Vec<Backward> },
+}
+
+/// The axis of a matrix, counted from the front.
+fn from_front(axis: i32) -> i32 {
+    if axis < 0 { axis + 2 } else { axis }
+}
+
+/// The groups of products of few rows with one right factor, in the order of their first members.
+fn groups(program: &Program) -> Vec<Group> {
+    let mut forward: FxHashMap<(ValueId, SmallVec<[usize; 4]>), Vec<Forward>> = FxHashMap::default();
+    let mut backward: FxHashMap<(ValueId, bool), Vec<Backward>> = FxHashMap::default();
+    let mut giver: FxHashMap<ValueId, usize> = FxHashMap::default();
+    let mut readers: FxHashMap<ValueId, SmallVec<[usize; 2]>> = FxHashMap::default();
+    for (i, instruction) in program.instructions.iter().enumerate() {
+        giver.extend(instruction.results.iter().map(|r| (*r, i)));
+        instruction.read().for_each(|o| readers.entry(program.root(o)).or_default().push(i));
+    }
+    let ends: FxHashSet<ValueId> = program.ends().map(|v| program.root(v)).collect();
+    for (i, instruction) in program.instructions.iter().enumerate() {
+        let Some(Product { factors: [left, factor], transposed: [false, transposed] }) = product(program, instruction)
+        else {
+            continue;
+        };
+        let result = instruction.results[0];
+        if program.spec(result).dims[0] > FEW_ROWS || program.spec(result).is_empty() {
+            continue;
+        }
+        if transposed {
+            let users = readers.get(&result).map_or(&[][..], SmallVec::as_slice);
+            let taken: Option<SmallVec<_>> = users.iter().map(|user| part(program, *user, result)).collect();
+            let taken = taken.filter(|parts| !parts.is_empty() && !ends.contains(&result));
+            let apart = taken.is_some();
+            let parts = taken.unwrap_or_else(|| smallvec![(0..program.spec(result).dims[1], result)]);
+            let readers = if apart { users.iter().copied().collect() } else { SmallVec::new() };
+            let members = backward.entry((factor, apart)).or_default();
+            members.push(Backward { instruction: i, left, parts, readers });
+        } else {
+            let joined = giver.get(&left).map(|g| &program.instructions[*g]);
+            let joined = joined.filter(|i| matches!(op_of(i), Some(Op::Concat { axis }) if from_front(*axis) == 1));
+            let parts: SmallVec<[ValueId; 2]> =
+                joined.map_or_else(|| smallvec![left], |concat| concat.operands.iter().copied().collect());
+            let widths = parts.iter().map(|p| program.spec(*p).dims[1]).collect();
+            forward.entry((factor, widths)).or_default().push(Forward { instruction: i, left, parts });
+        }
+    }
+    let forward = forward.into_iter().map(|((factor, _), members)| Group::Forward { factor, members });
+    let backward = backward.into_iter().map(|((factor, _), members)| Group::Backward { factor, members });
+    let first = |group: &Group| match group {
+        Group::Forward { members, .. } => (members[0].instruction, members.len()),
+        Group::Backward { members, .. } => (members[0].instruction, members.len()),
+    };
+    let mut groups: Vec<Group> = forward.chain(backward).filter(|group| first(group).1 >= MANY).collect();
+    groups.sort_by_key(|group| first(group).0);
+    groups
+}
+
+/// The columns of a matrix that an instruction takes, if that is what it does.
+fn part(program: &Program, instruction: usize, of: ValueId) -> Option<(Columns, ValueId)> {
+    let instruction = &program.instructions[instruction];
+    let &Op::ConcatGrad { axis, index } = op_of(instruction)? else { return None };
+    if from_front(axis) != 1 || instruction.operands[0] != of {
+        return None;
+    }
+    let width = |value: &ValueId| program.spec(*value).dims[1];
+    let parts = instruction.operands.get(1..)?;
+    let start = parts.get(..index as usize)?.iter().map(width).sum();
+    let end = start + parts.get(index as usize).map(width)?;
+    Some((start..end, instruction.results[0]))
+}
+
+/// A program that is being rewritten: its instructions, and new ones behind them, each with the place it would like.
+struct Rewriting<'a> {
+    program: &'a mut Program,
+    instructions: Vec<Placed>,
+    /// The node that each of the program's own instructions is of.
+    nodes: Vec<NodeId>,
+    /// The instructions that read each value.
+    readers: Vec<Vec<usize>>,
+    /// Rows of factors by where they begin and end.
+    cut: FxHashMap<(ValueId, usize, usize), ValueId>,
+}
+
+impl<'a> Rewriting<'a> {
+    fn of(program: &'a mut Program) -> Self {
+        let old = std::mem::take(&mut program.instructions);
+        let readers = vec![Vec::new(); program.values.len()];
+        let nodes = old.iter().map(|i| i.node).collect();
+        let mut rewriting = Rewriting { program, instructions: Vec::new(), nodes, readers, cut: FxHashMap::default() };
+        for (place, instruction) in old.into_iter().enumerate() {
+            rewriting.push(place, instruction);
+        }
+        rewriting
+    }
+
+    fn push(&mut self, place: usize, instruction: Instruction) {
+        self.readers.resize(self.program.values.len(), Vec::new());
+        for operand in instruction.read() {
+            self.readers[self.program.root(operand).index()].push(self.instructions.len());
+        }
+        self.instructions.push(Some((place, instruction)));
+    }
+
+    /// Adds an operation, to be run about where `place` is; its result is a new value of these dims, or `result`.
+    fn add(&mut self, place: usize, op: Op, operands: &[ValueId], dims: &[usize], result: Option<ValueId>) -> ValueId {
+        let dtype = self.program.spec(operands[0]).dtype;
+        let result = result.unwrap_or_else(|| self.program.add_value(Spec::new(dtype, dims), Origin::Computed));
+        let action = Action::Op(op);
+        let operands = operands.iter().copied().collect();
+        self.push(place, Instruction { action, operands, results: smallvec![result], node: self.nodes[place] });
+        result
+    }
+
+    fn dims(&self, value: ValueId) -> [usize; 2] {
+        let dims = &self.program.spec(value).dims;
+        [dims[0], dims[1]]
+    }
+
+    /// Every value that some instructions' results are needed for, these results among them.
+    fn reached(&self, from: impl Iterator<Item = ValueId>) -> FxHashSet<ValueId> {
+        let mut seen: FxHashSet<ValueId> = from.collect();
+        let mut stack: Vec<ValueId> = seen.iter().copied().collect();
+        while let Some(value) = stack.pop() {
+            for &reader in &self.readers[value.index()] {
+                let Some((_, instruction)) = &self.instructions[reader] else { continue };
+                for &result in &instruction.results {
+                    if seen.insert(result) {
+                        stack.push(result);
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    /// Rows of a factor.
+    fn rows(&mut self, place: usize, factor: ValueId, rows: Columns) -> ValueId {
+        let [all, columns] = self.dims(factor);
+        if rows == (0..all) {
+            return factor;
+        }
+        if let Some(&cut) = self.cut.get(&(factor, rows.start, rows.end)) {
+            return cut;
+        }
+        let begin = smallvec![rows.start as i64, 0];
+        let size = smallvec![rows.len() as i64, columns as i64];
+        let cut = self.add(place, Op::Slice { begin, size }, &[factor], &[rows.len(), columns], None);
+        self.cut.insert((factor, rows.start, rows.end), cut);
+        cut
+    }
+
+    /// Values one below the other, or side by side; one alone is itself.
+    fn joined(&mut self, place: usize, axis: usize, values: &[ValueId]) -> ValueId {
+        if let &[only] = values {
+            return only;
+        }
+        let mut dims = self.dims(values[0]);
+        dims[axis] = values.iter().map(|v| self.dims(*v)[axis]).sum();
+        self.add(place, Op::Concat { axis: axis as i32 }, values, &dims, None)
+    }
+
+    /// Multiplies all of `left`, one below the other, with a factor, and gives each its rows: as `results` where they are told.
+    fn multiply(
+        &mut self,
+        place: usize,
+        left: &[ValueId],
+        (factor, transposed): (ValueId, bool),
+        results: &[(usize, Option<ValueId>)],
+    ) -> Vec<ValueId> {
+        let all = self.joined(place, 0, left);
+        let columns = self.dims(factor)[usize::from(!transposed)];
+        let rows = self.dims(all)[0];
+        let op = Op::MatMul { transpose_a: false, transpose_b: transposed };
+        let product = self.add(place, op, &[all, factor], &[rows, columns], None);
+        let mut first = 0;
+        let mut parts = Vec::with_capacity(left.len());
+        for (left, &(place, result)) in left.iter().zip(results) {
+            let rows = self.dims(*left)[0];
+            let (begin, size) = (smallvec![first as i64, 0], smallvec![rows as i64, columns as i64]);
+            parts.push(self.add(place, Op::Slice { begin, size }, &[product], &[rows, columns], result));
+            first += rows;
+        }
+        parts
+    }
+
+    /// Whether none of these values is among those reached.
+    fn free(&self, reached: &FxHashSet<ValueId>, mut values: impl Iterator<Item = ValueId>) -> bool {
+        values.all(|value| !reached.contains(&self.program.root(value)))
+    }
+
+    /// Takes out of each product the parts of its left factor that need no result of another.
+    fn forward(&mut self, factor: ValueId, members: &[Forward]) {
+        let result = |m: &Forward| self.instructions[m.instruction].as_ref().map(|(_, i)| i.results[0]);
+        let Some(results) = members.iter().map(result).collect::<Option<Vec<_>>>() else { return };
+        let reached = self.reached(results.iter().copied());
+        let count = members[0].parts.len();
+        let early = |p: usize| self.free(&reached, members.iter().map(|m| m.parts[p]));
+        let before = (0..count).take_while(|p| early(*p)).count();
+        let behind = (0..count).rev().take_while(|p| early(*p)).count();
+        let range = if before >= behind { 0..before } else { count - behind..count };
+        if range.is_empty() {
+            return;
+        }
+        let place = members[0].instruction;
+        let width = |parts: &[ValueId]| parts.iter().map(|p| self.dims(*p)[1]).sum::<usize>();
+        let start = width(&members[0].parts[..range.start]);
+        let end = start + width(&members[0].parts[range.clone()]);
+        let all = self.dims(factor)[0];
+        let whole = range.len() == count;
+        let left: Vec<ValueId> = members
+            .iter()
+            .map(|m| if whole { m.left } else { self.joined(place, 1, &m.parts[range.clone()]) })
+            .collect();
+        let upper = self.rows(place, factor, start..end);
+        members.iter().for_each(|m| self.instructions[m.instruction] = None);
+        let ends: Vec<(usize, Option<ValueId>)> =
+            members.iter().zip(&results).map(|(m, r)| (m.instruction, whole.then_some(*r))).collect();
+        let hoisted = self.multiply(place, &left, (upper, false), &ends);
+        if whole {
+            return;
+        }
+        let rest = if start == 0 { end..all } else { 0..start };
+        let lower = self.rows(place, factor, rest);
+        for ((member, result), hoisted) in members.iter().zip(results).zip(hoisted) {
+            let late = if range.start == 0 { &member.parts[range.end..] } else { &member.parts[..range.start] };
+            let late = self.joined(member.instruction, 1, late);
+            let dims = self.dims(result);
+            let op = Op::MatMul { transpose_a: false, transpose_b: false };
+            let product = self.add(member.instruction, op, &[late, lower], &dims, None);
+            self.add(member.instruction, Op::Binary(BinaryOp::Add), &[hoisted, product], &dims, Some(result));
+        }
+    }
+
+    /// Takes out of each product the parts of its result that no other needs.
+    fn backward(&mut self, factor: ValueId, members: &[Backward]) {
+        let mut parts: BTreeMap<[usize; 2], Vec<(usize, ValueId)>> = BTreeMap::new();
+        for (m, member) in members.iter().enumerate() {
+            for (columns, value) in &member.parts {
+                parts.entry([columns.start, columns.end]).or_default().push((m, *value));
+            }
+        }
+        let lefts = || members.iter().map(|m| m.left);
+        let free: Vec<bool> = parts
+            .values()
+            .map(|taken| taken.len() >= MANY && self.free(&self.reached(taken.iter().map(|t| t.1)), lefts()))
+            .collect();
+        if !free.contains(&true) {
+            return;
+        }
+        for member in members {
+            for &gone in member.readers.iter().chain([&member.instruction]) {
+                self.instructions[gone] = None;
+            }
+        }
+        for (([start, end], taken), free) in parts.into_iter().zip(free) {
+            let rows = self.rows(members[0].instruction, factor, start..end);
+            if free {
+                let last = members[taken[taken.len() - 1].0].instruction;
+                let left: Vec<ValueId> = taken.iter().map(|(m, _)| members[*m].left).collect();
+                let ends: Vec<_> = taken.iter().map(|(m, value)| (members[*m].instruction, Some(*value))).collect();
+                self.multiply(last, &left, (rows, true), &ends);
+            } else {
+                let op = Op::MatMul { transpose_a: false, transpose_b: true };
+                for (m, value) in taken {
+                    let Backward { instruction, left, .. } = members[m];
+                    let dims = self.dims(value);
+                    self.add(instruction, op.clone(), &[left, rows], &dims, Some(value));
+                }
+            }
+        }
+    }
+}
