@@ -3,12 +3,15 @@
 //! A line holds the median, the least and the most of 7 blocks' nanoseconds a step. `CHECK=1` prints what the steps
 //! compute, to standard error; `TRACE=1` prints what each node of a fourth step took, and how near that is to what the
 //! machine can do.
+//!
+//! `dormouse-bench scale` tells instead what graphs of a thousand to a million nodes cost to build and to compile.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 mod data;
 mod protocol;
+mod scale;
 mod workloads;
 
 use dormouse::Result;
@@ -17,6 +20,9 @@ use workloads::{TRACING, WORKLOADS};
 
 fn main() -> Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
+    if names.iter().any(|name| name == "scale") {
+        return scale::measure();
+    }
     let known = |name: &String| WORKLOADS.iter().any(|w| w.name == name);
     if let Some(name) = names.iter().find(|name| !known(name)) {
         let all: Vec<&str> = WORKLOADS.iter().map(|w| w.name).collect();

@@ -52,12 +52,12 @@ fn run<'a, L: Layout>(step: &Prepared<L>, arguments: impl Arguments<'a>) -> Resu
     Ok(output)
 }
 
-fn value(dims: &[usize], numbers: Vec<f32>) -> Result<Value> {
+pub(crate) fn value(dims: &[usize], numbers: Vec<f32>) -> Result<Value> {
     Ok(Value::from_elements(dims, numbers)?)
 }
 
 /// A session whose variables are initialized.
-fn awake(graph: &Graph) -> Result<Session> {
+pub(crate) fn awake(graph: &Graph) -> Result<Session> {
     let init = graph.initializer();
     let session = Session::new(graph)?;
     session.run(init, ())?;
