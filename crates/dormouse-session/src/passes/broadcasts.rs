@@ -13,6 +13,9 @@ use crate::program::{Action, Instruction, Origin, Program, ValueId};
 /// Elements below which a loop is not worth making smaller.
 const FEW: usize = 256;
 
+/// No instruction.
+const NOBODY: u32 = u32::MAX;
+
 /// The smaller values that values are broadcasts of.
 #[derive(Default)]
 struct Sources(FxHashMap<ValueId, ValueId>);
@@ -100,7 +103,8 @@ fn summed(program: &Program, instruction: &Instruction) -> Option<(ValueId, Dims
 /// way.
 pub(super) fn factor(program: &mut Program) {
     let mut sources = Sources::default();
-    let mut givers: FxHashMap<ValueId, usize> = FxHashMap::default();
+    // The instruction that computes each value; those added later are never summed.
+    let mut givers = vec![NOBODY; program.values.len()];
     let mut instructions: Vec<Instruction> = Vec::with_capacity(program.instructions.len());
     for instruction in std::mem::take(&mut program.instructions) {
         sources.see(program, &instruction);
@@ -129,7 +133,9 @@ pub(super) fn factor(program: &mut Program) {
         }
         for added in std::iter::once(sum).chain(after.into_iter().rev()) {
             for result in &added.results {
-                givers.insert(*result, instructions.len());
+                if let Some(giver) = givers.get_mut(result.index()) {
+                    *giver = instructions.len() as u32;
+                }
             }
             instructions.push(added);
         }
@@ -148,12 +154,12 @@ enum Rest {
 fn taken_out(
     program: &Program,
     sources: &Sources,
-    givers: &FxHashMap<ValueId, usize>,
+    givers: &[u32],
     instructions: &[Instruction],
     sum: &Instruction,
 ) -> Option<(ValueId, Rest)> {
     let (operand, columns) = summed(program, sum)?;
-    let giver = |value: ValueId| givers.get(&value).map(|i| &instructions[*i]);
+    let giver = |value: ValueId| instructions.get(*givers.get(value.index())? as usize);
     let in_loop = |value: ValueId| giver(value).and_then(op_of).is_some_and(fusible);
     let whole = &program.spec(operand).dims;
     let of = giver(operand)?;

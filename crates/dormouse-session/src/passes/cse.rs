@@ -1,7 +1,8 @@
 //! Common subexpressions: of instructions that do the same to the same values, one stays. Draws are never the same.
 
-use dormouse_value::Op;
-use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 
 use crate::passes::{identity, op_of};
@@ -28,7 +29,10 @@ pub(super) fn cse(program: &mut Program) {
         }
     }
     let mut aliases = FxHashMap::default();
-    let mut seen = FxHashMap::<(Op, SmallVec<[ValueId; 3]>), SmallVec<[ValueId; 1]>>::default();
+    // The instructions so far, by the hash of what they do to what.
+    let mut seen = FxHashMap::<u64, SmallVec<[u32; 1]>>::default();
+    seen.reserve(program.instructions.len());
+    let mut operands_of: Vec<SmallVec<[ValueId; 3]>> = Vec::with_capacity(program.instructions.len());
     let mut resolve_alias = |program: &Program, map: &mut Vec<ValueId>, v: ValueId| -> ValueId {
         if let Origin::Alias(_) = program.value(v).origin {
             let root = map[program.root(v).index()];
@@ -39,19 +43,20 @@ pub(super) fn cse(program: &mut Program) {
     for i in 0..program.instructions.len() {
         let operands: SmallVec<[ValueId; 3]> =
             program.instructions[i].operands.clone().into_iter().map(|o| resolve_alias(program, &mut map, o)).collect();
-        let instruction = &program.instructions[i];
+        operands_of.push(operands);
+        let (instruction, operands) = (&program.instructions[i], &operands_of[i]);
         let Some(op) = op_of(instruction) else { continue };
-        match seen.entry((op.clone(), operands)) {
-            std::collections::hash_map::Entry::Occupied(first) => {
-                for (result, kept) in instruction.results.iter().zip(first.get()) {
-                    map[result.index()] = *kept;
-                }
+        let mut hasher = FxHasher::default();
+        (op, operands).hash(&mut hasher);
+        let alike = seen.entry(hasher.finish()).or_default();
+        let same = |j: &&u32| op_of(&program.instructions[**j as usize]) == Some(op) && operands_of[**j as usize] == *operands;
+        if let Some(first) = alike.iter().find(same) {
+            for (result, kept) in instruction.results.iter().zip(&program.instructions[*first as usize].results) {
+                map[result.index()] = *kept;
             }
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(instruction.results.clone());
-            }
+        } else {
+            alike.push(i as u32);
         }
     }
-    drop(seen);
     program.replace(&map);
 }

@@ -31,15 +31,15 @@ pub(super) fn fuse(program: &mut Program) {
     }
     let Some(order) = clusters.order(program) else { return };
     let used = used_elsewhere(program, &clusters);
-    let mut instructions = Vec::with_capacity(order.len());
-    for head in order {
-        let members = &clusters.members[head as usize];
-        instructions.push(match members.as_slice() {
-            [only] => program.instructions[*only as usize].clone(),
-            members => join(program, members, &used),
-        });
-    }
-    program.instructions = instructions;
+    let joined: Vec<Option<Instruction>> = order
+        .iter()
+        .map(|head| clusters.members[*head as usize].as_slice())
+        .map(|members| (members.len() > 1).then(|| join(program, members, &used)))
+        .collect();
+    let mut alone: Vec<Option<Instruction>> =
+        std::mem::take(&mut program.instructions).into_iter().map(Some).collect();
+    let of = |(joined, head): (Option<Instruction>, &u32)| joined.or_else(|| alone[*head as usize].take());
+    program.instructions = joined.into_iter().zip(&order).filter_map(of).collect();
 }
 
 /// Whether an instruction may be part of a loop: it is element-wise, or a broadcast, and cannot fail.
@@ -98,13 +98,52 @@ fn sums(program: &Program, instruction: &Instruction) -> Option<(ValueId, Reduce
     (whole && floats && kept > 0 && sums_columns(&spec.dims, kept)).then_some((operand, op, kept))
 }
 
+/// Instructions of a cluster, most of which have one.
+type Members = SmallVec<[u32; 4]>;
+
+/// Which clusters the newest search has come by.
+#[derive(Default)]
+struct Marks {
+    /// The number of the last search that came by each.
+    last: Vec<u32>,
+    number: u32,
+}
+
+impl Marks {
+    /// Whether the newest search comes by for the first time.
+    fn mark(&mut self, head: u32) -> bool {
+        std::mem::replace(&mut self.last[head as usize], self.number) != self.number
+    }
+}
+
+/// A set of a few numbers.
+#[derive(Default)]
+struct Few(SmallVec<[u32; 32]>);
+
+impl Few {
+    /// Whether the number is new.
+    fn insert(&mut self, number: u32) -> bool {
+        let new = !self.0.contains(&number);
+        if new {
+            self.0.push(number);
+        }
+        new
+    }
+}
+
+/// No instruction.
+const NOBODY: u32 = u32::MAX;
+
 /// Which instructions belong together. Each cluster is known by one of them, its head.
 struct Clusters {
     heads: Vec<u32>,
     /// Of a head, its cluster in order; of the others, nothing.
-    members: Vec<Vec<u32>>,
-    /// The instruction that computes each value.
-    producers: FxHashMap<ValueId, u32>,
+    members: Vec<Members>,
+    /// The instruction that computes each value; [`NOBODY`] where none does.
+    producers: Vec<u32>,
+    /// Whether each instruction may be part of a loop.
+    joining: Vec<bool>,
+    marks: Marks,
 }
 
 impl Clusters {
@@ -112,20 +151,25 @@ impl Clusters {
         let count = program.instructions.len() as u32;
         let mut clusters = Clusters {
             heads: (0..count).collect(),
-            members: (0..count).map(|i| vec![i]).collect(),
-            producers: FxHashMap::default(),
+            members: (0..count).map(|i| Members::from_slice(&[i])).collect(),
+            producers: vec![NOBODY; program.values.len()],
+            joining: program.instructions.iter().map(|i| joins(program, i)).collect(),
+            marks: Marks { last: vec![0; count as usize], number: 0 },
         };
         for (i, instruction) in program.instructions.iter().enumerate() {
             for result in &instruction.results {
-                clusters.producers.insert(*result, i as u32);
+                clusters.producers[result.index()] = i as u32;
             }
         }
-        let joining: Vec<bool> = program.instructions.iter().map(|i| joins(program, i)).collect();
-        for (i, instruction) in program.instructions.iter().enumerate().filter(|(i, _)| joining[*i]) {
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            if !clusters.joining[i] {
+                continue;
+            }
             let dims = &program.spec(instruction.results[0]).dims;
             for operand in instruction.read() {
-                let Some(&producer) = clusters.producers.get(&operand) else { continue };
-                if joining[producer as usize] && program.spec(operand).dims == *dims {
+                let producer = clusters.producers[operand.index()];
+                let joins = producer != NOBODY && clusters.joining[producer as usize];
+                if joins && program.spec(operand).dims == *dims {
                     clusters.try_join(program, producer, i as u32);
                 }
             }
@@ -139,7 +183,7 @@ impl Clusters {
 
     /// The instruction that computes a value, or what it is an alias of.
     fn producer(&self, program: &Program, value: ValueId) -> Option<u32> {
-        self.producers.get(&program.root(value)).copied()
+        Some(self.producers[program.root(value).index()]).filter(|producer| *producer != NOBODY)
     }
 
     fn try_join(&mut self, program: &Program, a: u32, b: u32) {
@@ -158,35 +202,45 @@ impl Clusters {
         members.sort_unstable();
     }
 
-    fn may_join(&self, program: &Program, a: u32, b: u32) -> bool {
+    fn may_join(&mut self, program: &Program, a: u32, b: u32) -> bool {
+        let mut marks = std::mem::take(&mut self.marks);
+        marks.number += 1;
+        let may = self.stays_acyclic(program, [a, b], &mut marks);
+        self.marks = marks;
+        may
+    }
+
+    /// Whether two clusters are small enough together, and no way leads out of them and back in.
+    fn stays_acyclic(&self, program: &Program, [a, b]: [u32; 2], marks: &mut Marks) -> bool {
         let (left, right) = (&self.members[a as usize], &self.members[b as usize]);
         if left.len() + right.len() > STEPS {
             return false;
         }
         let union = |head: u32| head == a || head == b;
         let first = left[0].min(right[0]);
-        let mut seen = FxHashSet::default();
+        let mut seen = 0;
         let mut stack = SmallVec::<[u32; 32]>::new();
-        let mut inputs = FxHashSet::default();
+        let mut inputs = Few::default();
         for &member in left.iter().chain(right) {
             for operand in program.instructions[member as usize].read() {
                 let Some(producer) = self.producer(program, operand) else {
-                    inputs.insert(operand);
+                    inputs.insert(operand.0);
                     continue;
                 };
                 let head = self.head(producer);
                 if !union(head) {
-                    inputs.insert(operand);
-                    if seen.insert(head) {
+                    inputs.insert(operand.0);
+                    if marks.mark(head) {
+                        seen += 1;
                         stack.push(head);
                     }
-                } else if !self.producers.contains_key(&operand) {
+                } else if self.producers[operand.index()] == NOBODY {
                     // Another shape of a member's result: it has to be in memory before the loop.
                     return false;
                 }
             }
         }
-        if inputs.len() > INPUTS {
+        if inputs.0.len() > INPUTS {
             return false;
         }
         // A way back into the union goes through clusters that end after its first instruction.
@@ -202,12 +256,13 @@ impl Clusters {
                     if union(next) {
                         return false;
                     }
-                    if next != head && seen.insert(next) {
+                    if next != head && marks.mark(next) {
+                        seen += 1;
                         stack.push(next);
                     }
                 }
             }
-            if seen.len() > SEARCHED {
+            if seen > SEARCHED {
                 return false;
             }
         }
@@ -217,18 +272,18 @@ impl Clusters {
     /// Lets a cluster end in the reduction to one element of a result that nothing else reads. Such a reduction has no
     /// operand from elsewhere, so no path can lead back.
     fn add_reductions(&mut self, program: &Program) {
-        let mut readers = FxHashMap::<ValueId, u32>::default();
+        let mut readers = vec![0_u32; program.values.len()];
         let reads = program.instructions.iter().flat_map(Instruction::read).chain(program.ends());
         for value in reads {
-            *readers.entry(program.root(value)).or_default() += 1;
+            readers[program.root(value).index()] += 1;
         }
         let mut ended = FxHashSet::default();
         for (i, instruction) in program.instructions.iter().enumerate() {
             let Some(operand) = reduces(program, instruction) else { continue };
             let Some(producer) = self.producer(program, operand) else { continue };
             let head = self.head(producer);
-            let read_here_alone = readers.get(&program.root(operand)) == Some(&1);
-            if read_here_alone && joins(program, &program.instructions[producer as usize]) && ended.insert(head) {
+            let read_here_alone = readers[program.root(operand).index()] == 1;
+            if read_here_alone && self.joining[producer as usize] && ended.insert(head) {
                 self.members[i].clear();
                 self.heads[i] = head;
                 self.members[head as usize].push(i as u32);
@@ -241,12 +296,15 @@ impl Clusters {
         let mut ends = FxHashMap::<u32, usize>::default();
         for (i, instruction) in program.instructions.iter().enumerate() {
             let Some((operand, _, kept)) = sums(program, instruction) else { continue };
-            let Some(&producer) = self.producers.get(&operand) else { continue };
+            let producer = self.producers[operand.index()];
+            if producer == NOBODY || !self.joining[producer as usize] {
+                continue;
+            }
             let head = self.head(producer);
             let members = &self.members[head as usize];
             let reduced = members.iter().any(|m| reduces(program, &program.instructions[*m as usize]).is_some());
             let alike = ends.get(&head).is_none_or(|other| *other == kept);
-            if !reduced && alike && joins(program, &program.instructions[producer as usize]) && members.len() < STEPS {
+            if !reduced && alike && members.len() < STEPS {
                 ends.insert(head, kept);
                 self.members[i].clear();
                 self.heads[i] = head;
@@ -290,14 +348,15 @@ impl Clusters {
     }
 }
 
-/// The values that are read outside of the cluster that computes them.
-fn used_elsewhere(program: &Program, clusters: &Clusters) -> FxHashSet<ValueId> {
-    let mut used: FxHashSet<ValueId> = program.ends().map(|v| program.root(v)).collect();
+/// Whether each value is read outside of the cluster that computes it.
+fn used_elsewhere(program: &Program, clusters: &Clusters) -> Vec<bool> {
+    let mut used = vec![false; program.values.len()];
+    program.ends().for_each(|v| used[program.root(v).index()] = true);
     for (i, instruction) in program.instructions.iter().enumerate() {
         let head = clusters.head(i as u32);
         for operand in instruction.read() {
             if clusters.producer(program, operand).is_some_and(|p| clusters.head(p) != head) {
-                used.insert(program.root(operand));
+                used[program.root(operand).index()] = true;
             }
         }
     }
@@ -305,7 +364,7 @@ fn used_elsewhere(program: &Program, clusters: &Clusters) -> FxHashSet<ValueId> 
 }
 
 /// One instruction of several, in order; the last ones may reduce what others give.
-fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instruction {
+fn join(program: &Program, members: &[u32], used: &[bool]) -> Instruction {
     let member = |m: &u32| &program.instructions[*m as usize];
     let last = member(&members[members.len() - 1]);
     let reduced = reduces(program, last).map(|operand| (program.root(operand), last));
@@ -315,8 +374,9 @@ fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instru
     let mut dims = Dims::new();
     let mut places = FxHashMap::<ValueId, usize>::default();
     let mut operands = SmallVec::<[ValueId; 3]>::new();
-    let computed: FxHashSet<ValueId> = instructions().flat_map(|i| i.results.iter().copied()).collect();
-    for operand in instructions().flat_map(Instruction::read).filter(|o| !computed.contains(o)) {
+    let mut computed = Few::default();
+    instructions().flat_map(|i| &i.results).for_each(|result| _ = computed.insert(result.0));
+    for operand in instructions().flat_map(Instruction::read).filter(|o| !computed.0.contains(&o.0)) {
         places.entry(operand).or_insert_with(|| {
             operands.push(operand);
             operands.len() - 1
@@ -338,7 +398,7 @@ fn join(program: &Program, members: &[u32], used: &FxHashSet<ValueId>) -> Instru
             Some(_) | None => taken[0],
         };
         places.insert(result, place);
-        if used.contains(&result) {
+        if used[result.index()] {
             results.push(result);
             outputs.push(place);
         }
