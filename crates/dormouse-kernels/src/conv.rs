@@ -98,6 +98,14 @@ pub(crate) fn compile(
     with_float!(extents.dtype, T => Ok(correlate::kernel::<T>(sum, lattices, cost)), else Err(not_float(name, x)))
 }
 
+/// Rows, columns and depth of the product that a convolution is, where its filter has one tap that meets every cell.
+pub(crate) fn matrices(window: Window, inputs: &[Spec], outputs: &[Spec]) -> Option<[usize; 3]> {
+    let ([x, filter], [y]) = (inputs, outputs) else { return None };
+    let extents = Extents::new("conv2d", window, x, filter, y).ok()?;
+    let Channels { inputs, outputs, .. } = extents.channels;
+    extents.cells_alone().map(|cells| [cells, outputs, inputs])
+}
+
 /// (dy `[n, h', w', o]`, filter `[kh, kw, i / g, o]`, like x) → `[n, h, w, i]`, or with a depth before the height.
 ///
 /// # Errors

@@ -12,6 +12,7 @@
 
 mod array;
 mod conv;
+mod dense;
 mod dispatch;
 mod elementwise;
 mod fused;
@@ -26,6 +27,7 @@ mod precision;
 mod random;
 mod reduction;
 
+pub use dense::compile_constant;
 pub use dispatch::{compile, compile_freely};
 pub use elementwise::cast_path;
 pub use fused::{

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_freely, compile_loop, compile_loop_columns,
+    Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_freely, compile_loop, compile_loop_columns,
     compile_loop_reduction, compile_loss_gradient, compile_random, reserve,
 };
 use dormouse_value::Value;
@@ -246,8 +246,14 @@ fn kernel(
     let specs = |values: &[ValueId]| values.iter().map(|v| program.spec(*v).clone()).collect::<Vec<_>>();
     match &instruction.action {
         Action::Op(op) => {
+            let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));
+            // A factor that is a constant is packed here rather than in every run.
+            let weights = instruction.operands.get(1).and_then(|operand| program.constant(*operand));
+            if let Some(kernel) = weights.and_then(|weights| compile_constant(op, &inputs, &outputs, weights)) {
+                return Ok(kernel);
+            }
             let compile = if compiler.optimize == Optimize::Full { compile_freely } else { compile };
-            compile(op, &specs(&instruction.operands), &specs(&instruction.results))
+            compile(op, &inputs, &outputs)
         }
         Action::Loop(body) => compile_loop(body),
         Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),

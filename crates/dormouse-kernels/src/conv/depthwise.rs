@@ -25,8 +25,8 @@ use super::{all_float, extents, not_float, operands, same};
 use crate::kernel::with_float;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
-/// Floating-point operations that a tile is worth.
-const TILE: usize = 1 << 21;
+/// Floating-point operations that a tile is worth, about 15 µs.
+const TILE: usize = 1 << 18;
 /// Bytes of scratch of a band, where more than one row is in it.
 const BAND_BYTES: usize = 192 * 1024;
 

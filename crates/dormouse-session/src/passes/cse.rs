@@ -49,7 +49,8 @@ pub(super) fn cse(program: &mut Program) {
         let mut hasher = FxHasher::default();
         (op, operands).hash(&mut hasher);
         let alike = seen.entry(hasher.finish()).or_default();
-        let same = |j: &&u32| op_of(&program.instructions[**j as usize]) == Some(op) && operands_of[**j as usize] == *operands;
+        let same =
+            |j: &&u32| op_of(&program.instructions[**j as usize]) == Some(op) && operands_of[**j as usize] == *operands;
         if let Some(first) = alike.iter().find(same) {
             for (result, kept) in instruction.results.iter().zip(&program.instructions[*first as usize].results) {
                 map[result.index()] = *kept;

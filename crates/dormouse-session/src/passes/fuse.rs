@@ -36,8 +36,7 @@ pub(super) fn fuse(program: &mut Program) {
         .map(|head| clusters.members[*head as usize].as_slice())
         .map(|members| (members.len() > 1).then(|| join(program, members, &used)))
         .collect();
-    let mut alone: Vec<Option<Instruction>> =
-        std::mem::take(&mut program.instructions).into_iter().map(Some).collect();
+    let mut alone: Vec<Option<Instruction>> = std::mem::take(&mut program.instructions).into_iter().map(Some).collect();
     let of = |(joined, head): (Option<Instruction>, &u32)| joined.or_else(|| alone[*head as usize].take());
     program.instructions = joined.into_iter().zip(&order).filter_map(of).collect();
 }
