@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_freely, compile_loop, compile_loop_columns,
-    compile_loop_reduction, compile_loss_gradient, compile_random, reserve,
+    Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_freely, compile_loop,
+    compile_loop_columns, compile_loop_reduction, compile_loss_gradient, compile_random, reserve,
 };
 use dormouse_value::Value;
 
