@@ -151,6 +151,11 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         a.polygamma(b);
         a.zeta(b);
         x.lbeta();
+        array4.channels_first(|x| x.max_pool(Pool::default()));
+        a.igamma(b);
+        a.betainc(b, 0.5);
+        x.bessel_i0();
+        labels.bitcast(DType::U32);
         a.truncate_div(b);
         a.truncate_mod(b);
         a.div_no_nan(b);
@@ -216,6 +221,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         m.pinv();
         m.matrix_rank();
         m.matrix_inverse();
+        m.matrix_exponential();
         m.determinant();
         m.slogdet();
         m.logdet();

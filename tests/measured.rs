@@ -28,6 +28,104 @@ fn numbers() -> Value {
 }
 
 #[test]
+fn slices_by_tensors_and_masks() {
+    use dormouse::graph::SliceMasks;
+    let masks =
+        |begin, end, ellipsis, new_axis, shrink_axis| SliceMasks { begin, end, ellipsis, new_axis, shrink_axis };
+    let of = |x: Tensor, [begin, end, strides]: [Vec<i64>; 3], masks| {
+        let graph = x.graph();
+        let [begin, end, strides] = [begin, end, strides].map(|n| graph.constant(Value::from(n)));
+        x.strided_slice_masked(begin, end, strides, masks)
+    };
+    let n = |n: &[i64]| n.to_vec();
+    same(&numbers(), 2, |x| x.at((.., 3)), |x| of(x, [n(&[9, 3]), n(&[9, 9]), n(&[1, 1])], masks(1, 1, 0, 0, 2)));
+    same(&numbers(), 2, |x| x.at((Rest, 1..)), |x| of(x, [n(&[0, 1]), n(&[0, 0]), n(&[1, 1])], masks(0, 2, 1, 0, 0)));
+    same(
+        &numbers(),
+        2,
+        |x| x.at((-1, NewAxis, by(.., -2))),
+        |x| of(x, [n(&[-1, 5, 0]), n(&[0, 5, 0]), n(&[1, 1, -2])], masks(4, 4, 0, 2, 1)),
+    );
+    same(
+        &numbers(),
+        2,
+        |x| x.at((NewAxis, 1..3, Rest, NewAxis)),
+        |x| of(x, [n(&[0, 1, 0, 0]), n(&[0, 3, 0, 0]), n(&[1, 1, 1, 1])], masks(0, 0, 4, 9, 0)),
+    );
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, Shape::of_rank(2));
+    of(x, [n(&[0, 0, 0]), n(&[1, 1, 1]), n(&[1, 1, 1])], SliceMasks::default());
+    assert!(Session::new(&graph).unwrap_err().to_string().contains("as many axes as these cut"));
+}
+
+#[test]
+fn classes_by_tensors_with_values_and_axes() {
+    use dormouse::graph::OneHotTo;
+    let ids = Value::from_elements(&[2, 3], vec![0, 2, -1, 5, 1, 3]).unwrap();
+    for axis in [-1, 0, 1, 2, -2, -3] {
+        for (on, off, dtype) in [(1.0, 0.0, DType::F32), (2.5, -1.0, DType::F64), (7.0, 3.0, DType::I32)] {
+            same(
+                &ids,
+                2,
+                |x| x.one_hot_with(OneHot { depth: 4, axis, on, off, dtype }),
+                |x| x.one_hot_to_with(x.graph().constant(4), OneHotTo { axis, on, off, dtype }),
+            );
+        }
+    }
+}
+
+#[test]
+fn segments_of_every_kind_by_tensors() {
+    type Told = fn(Tensor, Tensor, usize) -> Tensor;
+    type Measured = fn(Tensor, Tensor, Tensor) -> Tensor;
+    let ids = |x: Tensor, numbers: [i32; 4]| x.graph().constant(numbers);
+    let in_order: [(Told, Measured); 5] = [
+        (|x, ids, n| x.segment_sum(ids, n), |x, ids, n| x.segment_sum_to(ids, n)),
+        (|x, ids, n| x.segment_prod(ids, n), |x, ids, n| x.segment_prod_to(ids, n)),
+        (|x, ids, n| x.segment_max(ids, n), |x, ids, n| x.segment_max_to(ids, n)),
+        (|x, ids, n| x.segment_min(ids, n), |x, ids, n| x.segment_min_to(ids, n)),
+        (|x, ids, n| x.segment_mean(ids, n), |x, ids, n| x.segment_mean_to(ids, n)),
+    ];
+    for (told, measured) in in_order {
+        same(
+            &numbers(),
+            2,
+            |x| told(x, ids(x, [0, 0, 2, 3]), 4),
+            |x| measured(x, ids(x, [0, 0, 2, 3]), ids(x, [0, 0, 2, 3]).at(-1) + 1),
+        );
+    }
+    let in_any_order: [(Told, Measured); 6] = [
+        (|x, ids, n| x.unsorted_segment_sum(ids, n), |x, ids, n| x.unsorted_segment_sum_to(ids, n)),
+        (|x, ids, n| x.unsorted_segment_prod(ids, n), |x, ids, n| x.unsorted_segment_prod_to(ids, n)),
+        (|x, ids, n| x.unsorted_segment_max(ids, n), |x, ids, n| x.unsorted_segment_max_to(ids, n)),
+        (|x, ids, n| x.unsorted_segment_min(ids, n), |x, ids, n| x.unsorted_segment_min_to(ids, n)),
+        (|x, ids, n| x.unsorted_segment_mean(ids, n), |x, ids, n| x.unsorted_segment_mean_to(ids, n)),
+        (|x, ids, n| x.unsorted_segment_sqrt_n(ids, n), |x, ids, n| x.unsorted_segment_sqrt_n_to(ids, n)),
+    ];
+    for (told, measured) in in_any_order {
+        same(
+            &numbers(),
+            2,
+            |x| told(x, ids(x, [4, -1, 2, 4]), 6),
+            |x| measured(x, ids(x, [4, -1, 2, 4]), x.shape_of().at(1) + 1),
+        );
+    }
+    // A number of segments that a run computes.
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, Shape::of_rank(2));
+    let n = graph.placeholder(DType::I64, shape![]);
+    let y = x.unsorted_segment_max_to(graph.constant([0, 1, 0, 2]), n);
+    let [dx] = gradients(y.sum(), [x]);
+    let session = Session::new(&graph).unwrap();
+    let (y, _) = session.run((y, dx), feeds![x => numbers(), n => 3_i64]).unwrap();
+    assert_eq!(y.shape(), [3, 5]);
+    let told = session.run(dx, feeds![x => numbers(), n => 2_i64]).unwrap_err().to_string();
+    assert!(told.contains('2'), "{told}");
+    let told = session.run(dx, feeds![x => numbers(), n => -1_i64]).unwrap_err().to_string();
+    assert!(told.contains("the number of segments cannot be [-1]"), "{told}");
+}
+
+#[test]
 fn slices_by_tensors() {
     let places: [[[i64; 2]; 3]; 6] = [
         [[1, 0], [4, 5], [1, 2]],

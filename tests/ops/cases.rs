@@ -15,7 +15,8 @@ use dormouse::value::{
 use ndarray::IxDyn;
 
 use crate::reference::{
-    Windows, at, error_function, fold, from, hurwitz, line, log_gamma, map, polygamma, quantile, softmax, truth, zip,
+    Windows, at, bessel, error_function, fold, from, hurwitz, incomplete_beta, incomplete_gamma, line, log_gamma, map,
+    polygamma, quantile, softmax, truth, zip,
 };
 use crate::row::{
     ANY, Gradient, HALVES, INTEGERS, Numbers, Operand, Row, SIGNED, given, indices, like, made, positive, row, signed,
@@ -181,6 +182,12 @@ fn unary() -> Vec<Row> {
         of(U::Erfinv, inside(), quantile).without(&HALVES),
         of(U::Ndtri, given([4], &[0.125, 0.4, 0.7, 0.95]), |p| std::f64::consts::SQRT_2 * quantile(2.0 * p - 1.0))
             .without(&HALVES),
+        of(U::Swish, x(), |x| x / (1.0 + (-x).exp())),
+        of(U::Gelu, x(), |x| 0.5 * x * (1.0 + error_function(x * std::f64::consts::FRAC_1_SQRT_2))),
+        of(U::BesselI0, x(), |x| bessel(0, x)).without(&[DType::Bf16]),
+        of(U::BesselI0e, x(), |x| bessel(0, x) * (-x.abs()).exp()).without(&[DType::Bf16]),
+        of(U::BesselI1, x(), |x| bessel(1, x)).without(&[DType::Bf16]),
+        of(U::BesselI1e, x(), |x| bessel(1, x) * (-x.abs()).exp()).without(&[DType::Bf16]),
         of(U::Softsign, x(), |x| x / (1.0 + x.abs())),
         of(U::Relu6, given([2, 3], &[-1.5, 0.5, 5.75, 6.25, 9.0, 3.0]), |x| x.clamp(0.0, 6.0)),
         of(U::Selu, x(), |x| if x > 0.0 { 1.050_700_987_355_480_5 * x } else { 1.758_099_340_847_376_9 * x.exp_m1() }),
@@ -198,6 +205,8 @@ fn binary() -> Vec<Row> {
     };
     let bits = |op, f| whole(op, beside(), f);
     let shift = |op, f| whole(op, [signed([2, 3]), positive([3])], f);
+    let shapes = || given([3, 1], &[0.7, 2.5, 6.0]);
+    let limits = || given([3], &[0.5, 1.5, 4.0]);
     let compare = |op, f: fn(&f64, &f64) -> bool| {
         row(Op::Compare(op), beside(), zip(move |a, b| truth(f(&a, &b)))).gives(DType::Bool).also(&INTEGERS).steps()
     };
@@ -235,6 +244,22 @@ fn binary() -> Vec<Row> {
             zip(|n, x| polygamma(n as u32, x)),
         )
         .without(&[DType::Bf16]),
+        // The derivative by the shape has none by it.
+        row(Op::Binary(B::Igamma), [shapes(), limits()], zip(|a, x| incomplete_gamma(a, x)[0]))
+            .gradient(Gradient::Fixed)
+            .without(&HALVES),
+        row(Op::Binary(B::Igammac), [shapes(), limits()], zip(|a, x| 1.0 - incomplete_gamma(a, x)[0]))
+            .gradient(Gradient::Fixed)
+            .without(&HALVES),
+        row(Op::Binary(B::IgammaGradA), [shapes().held(), limits()], zip(|a, x| incomplete_gamma(a, x)[1]))
+            .without(&HALVES),
+        row(
+            Op::Binary(B::RandomGammaGrad),
+            [shapes(), limits()],
+            zip(|a, x| -incomplete_gamma(a, x)[1] / ((a - 1.0) * x.ln() - x - log_gamma(a)).exp()),
+        )
+        .without(&HALVES)
+        .steps(),
         compare(C::Equal, |a, b| a == b).also(&[DType::Bool]),
         compare(C::NotEqual, |a, b| a != b).also(&[DType::Bool]),
         compare(C::Less, |a, b| a < b),
@@ -271,6 +296,23 @@ fn choices() -> Vec<Row> {
         unsigned(DType::U16),
         unsigned(DType::U32),
         row(Op::AddN, [signed([2, 3]), signed([2, 3]), signed([2, 3])], sum).also(&INTEGERS),
+        row(
+            Op::Betainc,
+            [given([2, 1], &[0.75, 3.0]).held(), given([2, 1], &[2.5, 0.5]).held(), given([3], &[0.1, 0.4, 0.8])],
+            |x| from(&[2, 3], |i| incomplete_beta(at(&x[0], i), at(&x[1], i), at(&x[2], i))),
+        )
+        .without(&HALVES),
+        row(Op::Bitcast { to: DType::U32 }, [positive([2, 3])], map(|x| x)).only(&[DType::I32]).gives(DType::U32),
+        row(Op::Bitcast { to: DType::I64 }, [positive([3, 2])], |x| {
+            from(&[3], |i| x[0][[i[0], 0]] + x[0][[i[0], 1]] * 2.0_f64.powi(32))
+        })
+        .only(&[DType::U32])
+        .gives(DType::I64),
+        row(Op::Bitcast { to: DType::U8 }, [positive([2])], |x| {
+            from(&[2, 2], |i| if i[1] == 0 { x[0][[i[0]]] } else { 0.0 })
+        })
+        .only(&[DType::I16])
+        .gives(DType::U8),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use dormouse::io::{decode_graph, encode_graph};
 use dormouse::prelude::*;
+use dormouse::value::Op;
 use ndarray::IxDyn;
 
 use crate::row::{Gradient, Numbers, Row};
@@ -171,7 +172,8 @@ pub(crate) fn value(row: &Row, dtype: DType) -> Result<(), String> {
 
 /// Dtypes that the row does not have are mistakes of the builder.
 pub(crate) fn refusals(row: &Row) -> Result<(), String> {
-    if row.operands.iter().all(|operand| operand.dtype.is_some()) {
+    // Bits are bits of any numbers.
+    if row.operands.iter().all(|operand| operand.dtype.is_some()) || matches!(row.op, Op::Bitcast { .. }) {
         return Ok(());
     }
     for dtype in DType::ALL.into_iter().filter(|dtype| !row.dtypes.contains(dtype)) {

@@ -201,6 +201,39 @@ pub(crate) fn hurwitz(s: f64, q: f64) -> f64 {
     near + far - s * (s + 1.0) * (s + 2.0) * z.powf(-s - 3.0) / 720.0
 }
 
+/// The modified Bessel function of the first kind.
+pub(crate) fn bessel(order: u32, x: f64) -> f64 {
+    let half = 0.5 * x;
+    let first = (1..=order).fold(1.0, |term, k| term * half / f64::from(k));
+    let next = |term: &f64, k: u32| term * half * half / f64::from(k * (k + order));
+    let terms = (1..60).scan(first, |term, k| {
+        *term = next(term, k);
+        Some(*term)
+    });
+    first + terms.sum::<f64>()
+}
+
+/// P(a, x) and its derivative by a, by Σ xᵃ⁺ⁿ e⁻ˣ / Γ(a + n + 1).
+pub(crate) fn incomplete_gamma(a: f64, x: f64) -> [f64; 2] {
+    (0..120).fold([0.0, 0.0], |[p, slope], n| {
+        let b = a + f64::from(n);
+        let term = (b * x.ln() - x - log_gamma(b + 1.0)).exp();
+        [p + term, slope + term * (x.ln() - polygamma(0, b + 1.0))]
+    })
+}
+
+/// Iₓ(a, b), by powers of x.
+pub(crate) fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
+    let beta = log_gamma(a) + log_gamma(b) - log_gamma(a + b);
+    let first = (a * x.ln() + b * (1.0 - x).ln() - beta).exp() / a;
+    let terms = (0..400).scan(first, |term, n| {
+        let own = *term;
+        *term *= (a + b + f64::from(n)) * x / (a + 1.0 + f64::from(n));
+        Some(own)
+    });
+    terms.sum()
+}
+
 /// The n-th derivative of ψ.
 pub(crate) fn polygamma(n: u32, x: f64) -> f64 {
     if n == 0 {

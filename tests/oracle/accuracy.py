@@ -4,10 +4,11 @@ tests/ops/accuracy.rs.
     pip install mpmath                  # beside tensorflow-cpu
     python tests/oracle/accuracy.py > tests/fixtures/accuracy.txt
 
-A line is a function: its name; the largest errors of TensorFlow's in f32 and f64, in units of the last place of the correctly
+A line is a function of f64: its name; the largest errors of TensorFlow's in f32 and f64, in units of the last place of the correctly
 rounded result, without denormal numbers; the exponents between which arguments are dense; arguments beside the drawn ones
-(`samples`); and after a colon the results, all in the bits of f64, of several equal ones `n*x`. Of a function of two numbers all
-arguments are told.
+(`samples`); and after a colon the results, all in the bits of f64, of several equal ones `n*x`. Of a function of two or three numbers
+all arguments are told. The line after it holds the results of f32, in its bits: of drawn arguments (`samples32`) and those beside them,
+or of all told ones, rounded to f32.
 """
 
 import itertools
@@ -51,6 +52,23 @@ def samples(low, high):
                 k = -1022 - e
                 b = 1 << 52 - k | rest >> k & (1 << 52 - k) - 1
             all.append(number(sign << 63 | b))
+    return all
+
+
+def samples32(low, high):
+    state, all = 0xD1B54A32D192ED03, []
+    for e in range(-149, 128):
+        for _ in range(6 if low <= e <= high else e % 4 == 0):
+            state ^= state << 13 & (1 << 64) - 1
+            state ^= state >> 7
+            state ^= state << 17 & (1 << 64) - 1
+            sign, rest = state >> 63, state & (1 << 23) - 1
+            if e >= -126:
+                b = e + 127 << 23 | rest
+            else:
+                k = -126 - e
+                b = 1 << 23 - k | rest >> k & (1 << 23 - k) - 1
+            all.append(float(np.array(sign << 31 | b, np.uint32).view(np.float32)))
     return all
 
 
@@ -127,6 +145,50 @@ def normal(p):
     return mpmath.sqrt(2) * (quantile(2 * p - 1) if abs(p - 0.5) < 0.25 else -tail(2 * p) if p < 0.5 else tail(2 * (1 - p)))
 
 
+def bessel(order, scaled):
+    """Of large numbers by the asymptotic series, whose terms fall until there is nothing left to add."""
+    def value(x):
+        a = abs(x)
+        if a < 400:
+            y = mpmath.besseli(order, a) * (mpmath.exp(-a) if scaled else 1)
+        else:
+            term, total, k = mpf(1), mpf(0), 0
+            while abs(term) > mpf(2) ** -230:
+                total += term
+                k += 1
+                term *= -(4 * order - (2 * k - 1) ** 2) / (8 * k * a)
+            y = total / mpmath.sqrt(2 * mpmath.pi * a) * (1 if scaled else inf if a > 1e5 else mpmath.exp(a))
+        return -y if order and x < 0 else y
+    return value
+
+
+def incomplete(a, x):
+    """P(a, x), 1 - P(a, x), the derivative of P by a, and x^(a-1) exp(-x) / gamma(a)."""
+    with mpmath.workprec(3000):
+        density = mpmath.exp((a - 1) * mpmath.log(x) - x - mpmath.loggamma(a))
+        term = density * x / a
+        p, slope, harmonic, n = mpf(0), mpf(0), mpf(0), 0
+        base = mpmath.log(x) - mpmath.digamma(a + 1)
+        while True:
+            p += term
+            slope += term * (base - harmonic)
+            n += 1
+            term *= x / (a + n)
+            harmonic += 1 / (a + n)
+            if n > x and term * 1000 * (1 + abs(base) + harmonic) < mpf(2) ** -2900 * p:
+                return p, 1 - p, slope, density
+
+
+def random_gamma_grad(a, x):
+    p, q, slope, density = incomplete(a, x)
+    return -slope / density
+
+
+def betainc(a, b, x):
+    with mpmath.workprec(3000):
+        return mpmath.betainc(a, b, 0, x, regularized=True)
+
+
 def guarded(f, inside):
     return lambda x: f(x) if inside(x) else nan
 
@@ -184,6 +246,10 @@ FUNCTIONS = {
     "relu6": (lambda x: min(max(x, mpf(0)), mpf(6)), tf.nn.relu6, (-2, 4), near(6.0), 6, 0),
     "selu": (lambda x: MP_SELU[0] * x if x > 0 else MP_SELU[1] * big(mpmath.expm1)(x), tf.nn.selu, (-40, 9), [], inf, -MP_SELU[1]),
     "log_sigmoid": (lambda x: -softplus(-x) if x < 1e5 else -mpf(0), tf.log_sigmoid, (-30, 9), near(37.0), 0, -inf),
+    "bessel_i0": (bessel(0, 0), tf.math.bessel_i0, (-30, 9), near(8.0, 709.8, 713.9), inf, inf),
+    "bessel_i0e": (bessel(0, 1), tf.math.bessel_i0e, (-30, 20), near(8.0), 0, 0),
+    "bessel_i1": (bessel(1, 0), tf.math.bessel_i1, (-30, 9), near(8.0, 709.8, 713.9), inf, -inf),
+    "bessel_i1e": (bessel(1, 1), tf.math.bessel_i1e, (-30, 20), near(8.0), 0, 0),
     "swish": (lambda x: x * big(sigmoid)(x) if x > -1e5 else mpf(0), tf.nn.swish, (-30, 9), [], inf, nan),
     "gelu": (lambda x: x * mpmath.erfc(-x / mpmath.sqrt(2)) / 2 if abs(x) < 50 else max(x, mpf(0)), tf2.nn.gelu, (-30, 4), [], inf, nan),
 }
@@ -210,9 +276,19 @@ def pairs(name):
     elif name == "zeta":
         for _ in range(300):
             yield float(generator.uniform(1.01, 40)), abs(draw(-8, 10))
-    else:
+    elif name == "polygamma":
         for _ in range(300):
             yield float(generator.randint(0, 12)), abs(draw(-8, 8))
+    elif name == "betainc":
+        for _ in range(120):
+            yield abs(draw(-8, 7)), abs(draw(-8, 7)), float(generator.rand())
+    else:
+        # The normal range of the distribution, and beyond.
+        for _ in range(60):
+            yield abs(draw(-12, 4)), abs(draw(-12, 5))
+        for _ in range(60):
+            a = abs(draw(0, 9))
+            yield a, float(a * np.exp(generator.normal() / np.sqrt(a)))
 
 
 def power(x, y):
@@ -228,8 +304,14 @@ def zeta(s, q):
         return mpmath.zeta(s, q)
 
 
-TWO = {"pow": (power, tf.pow), "atan2": (mpmath.atan2, tf.atan2), "zeta": (zeta, tf.zeta),
-       "polygamma": (lambda n, x: mpmath.polygamma(int(n), x), tf.polygamma)}
+SEVERAL = {
+    "pow": (power, tf.pow), "atan2": (mpmath.atan2, tf.atan2), "zeta": (zeta, tf.zeta),
+    "polygamma": (lambda n, x: mpmath.polygamma(int(n), x), tf.polygamma),
+    "igamma": (lambda a, x: incomplete(a, x)[0], tf.igamma), "igammac": (lambda a, x: incomplete(a, x)[1], tf.igammac),
+    "igamma_grad_a": (lambda a, x: incomplete(a, x)[2], lambda a, x: tf.raw_ops.IgammaGradA(a=a, x=x)),
+    "random_gamma_grad": (random_gamma_grad, lambda a, x: tf.raw_ops.RandomGammaGrad(alpha=a, sample=x)),
+    "betainc": (betainc, tf.betainc),
+}
 
 
 def tensorflow(f, *x):
@@ -255,7 +337,11 @@ def theirs(f, exact, arguments, kind):
     return worst
 
 
-def packed(results):
+def bits32(x):
+    return int(np.array(x, np.float32).view(np.uint32))
+
+
+def packed(results, bits=bits):
     words = []
     for word, run in itertools.groupby(f"{bits(r):x}" for r in results):
         n = len(list(run))
@@ -277,26 +363,48 @@ def main():
                 return -inf if np.signbit(x) else inf
             return f(mpf(x))
 
-        arguments = samples(low, high) + further + [float("inf"), float("-inf"), float("nan")]
-        results = []
-        for x in arguments:
-            y = rounded(mpf(exact(x)))
-            # The sign of a zero is the argument's where it is the argument that is zero, or as the function is odd.
-            if y == 0 and name in ODD:
-                y = float(np.copysign(0.0, x if name != "neg" else -x))
-            results.append(y)
+        edges = [float("inf"), float("-inf"), float("nan")]
+
+        def all_of(arguments, *precision):
+            results = []
+            for x in arguments:
+                y = rounded(mpf(exact(x)), *precision)
+                # The sign of a zero is the argument's where it is the argument that is zero, or as the function is odd.
+                if y == 0 and name in ODD:
+                    y = float(np.copysign(0.0, x if name != "neg" else -x))
+                results.append(y)
+            return results
+
+        arguments = samples(low, high) + further + edges
         told = [theirs(tensorflows, lambda x: exact(x), [(x,) for x in arguments], kind) for kind in ("f4", "f8")]
-        print(name, *told, low, high, *[f"{bits(x):x}" for x in further], ":", packed(results), flush=True)
-    for name, (f, tensorflows) in TWO.items():
+        print(name, *told, low, high, *[f"{bits(x):x}" for x in further], ":", packed(all_of(arguments)), flush=True)
+        with np.errstate(over="ignore"):
+            narrow = samples32(low, high) + [float(np.float32(x)) for x in further] + edges
+        print(name, "f32 :", packed(all_of(narrow, 24, -149), bits32), flush=True)
+    for name, (f, tensorflows) in SEVERAL.items():
         arguments = list(pairs(name))
-        exact = lambda a, b: f(mpf(a), mpf(b))
-        results = [rounded(mpf(exact(a, b))) for a, b in arguments]
+        exact = lambda *x: f(*[mpf(v) for v in x])
+        results = [rounded(mpf(exact(*x))) for x in arguments]
         told = [theirs(tensorflows, exact, arguments, kind) for kind in ("f4", "f8")]
-        print(name, *told, *[f"{bits(x):x}" for pair in arguments for x in pair], ":", packed(results), flush=True)
+        print(name, *told, *[f"{bits(v):x}" for x in arguments for v in x], ":", packed(results), flush=True)
+        with np.errstate(over="ignore", under="ignore"):
+            narrow = [[float(np.float32(v)) for v in x] for x in arguments]
+        results = [rounded(mpf(special(name, f, x)), 24, -149) for x in narrow]
+        print(name, "f32 :", packed(results, bits32), flush=True)
+
+
+def special(name, f, x):
+    """Arguments that are zero or infinite in f32, as C's functions have them; all others exactly."""
+    if all(np.isfinite(v) and v != 0 for v in x):
+        return f(*[mpf(v) for v in x])
+    with np.errstate(all="ignore"):
+        if name == "polygamma":
+            return f(*[mpf(v) for v in x])
+        return {"pow": np.power, "atan2": np.arctan2}[name](*[np.float64(v) for v in x])
 
 
 ODD = {"neg", "sign", "expm1", "log1p", "sin", "tan", "tanh", "elu", "floor", "ceil", "round", "asin", "atan", "sinh", "asinh", "atanh", "erf",
-       "softsign", "selu", "sqrt", "erfinv", "reciprocal", "swish", "gelu"}
+       "softsign", "selu", "sqrt", "erfinv", "reciprocal", "swish", "gelu", "bessel_i1", "bessel_i1e"}
 
 if __name__ == "__main__":
     main()

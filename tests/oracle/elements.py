@@ -142,7 +142,7 @@ def repeated():
         module.case, module.grad = cases.value, cases.gradient
         module.emit = lambda *_: None
     parts = [ops.elementwise, ops.binary, ops.reductions, ops.linalg, ops.arrays, ops.classification, ops.images,
-             functions.unary, functions.binary, functions.segments, functions.order, functions.statistics, functions.systems,
+             functions.unary, functions.binary, functions.special, functions.segments, functions.order, functions.statistics, functions.systems,
              functions.clips, arrays.slices, arrays.together, arrays.padded, arrays.indexed, arrays.made, arrays.matrices,
              arrays.blocks, arrays.contractions, nn.convolutions, nn.pools, nn.normalizations, nn.entropies, nn.losses,
              nn.samplers, nn.embeddings]
@@ -289,6 +289,18 @@ def draws():
     lines.draw("random_poisson", lambda x, seed: tf.random_poisson(x, [50], dtype=tf.int32, seed=seed), rates, dtype="i32", size=50)
 
 
+def bits():
+    """The bits of one dtype as those of another."""
+    dtypes = {**HALVES, **SHORT, "f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8}
+    numbers = np.array([[0, 1, 255, 128, 7, 9, 200, 3], [60, 61, 62, 63, 1, 2, 3, 64]], np.uint8)
+    for source, given in dtypes.items():
+        x = (numbers.view(np.uint16) if source == "bf16" else numbers).view(given)
+        for to, taken in dtypes.items():
+            ratio = np.dtype(taken).itemsize // np.dtype(given).itemsize
+            shaped = x.reshape([2, -1, ratio]) if ratio > 1 else x
+            case("bitcast", lambda t: tf.bitcast(t, taken), shaped, to=to)
+
+
 if __name__ == "__main__":
     print("# Made by tests/oracle/elements.py with TensorFlow", tf.__version__)
     repeated()
@@ -297,5 +309,6 @@ if __name__ == "__main__":
     limited()
     normalized()
     long_sums()
+    bits()
     print("# Draws")
     draws()

@@ -54,6 +54,9 @@ def unary():
         case("invert", tf.bitwise.invert, np.array(INTS[dtype], dtype))
     for name, f in functions.items():
         case(name, f, np.zeros([2, 0], f32), **given.get(name, {}))
+    for dtype in (i32, i64, u8):
+        case("relu6", tf.nn.relu6, np.array(INTS[dtype], dtype))
+        case("round", tf.round, np.array(INTS[dtype], dtype))
 
 
 def binary():
@@ -104,6 +107,49 @@ def binary():
     case("lbeta", tf.lbeta, np.array(2.5, f64).reshape([1]))
     case("lbeta", tf.lbeta, np.zeros([0], f32))
     case("lbeta", tf.lbeta, np.zeros([2, 0], f32))
+
+
+def special():
+    bessel = {"bessel_i0": tf.math.bessel_i0, "bessel_i0e": tf.math.bessel_i0e, "bessel_i1": tf.math.bessel_i1, "bessel_i1e": tf.math.bessel_i1e}
+    # TensorFlow gives NaN at infinity.
+    x = [nan, 0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -7.25, 8.0, -8.5, 20.0, -80.0, 1e-7]
+    for name, f in bessel.items():
+        for dtype in (f32, f64):
+            case(name, f, np.array(x, dtype))
+            # TensorFlow's slope of bessel_i1 at 0 is 1.
+            grad(name, f, np.array([0.0, -0.25, 1.0, 3.0, -7.5, 9.0, 30.0][name == "bessel_i1" :], dtype))
+        case(name, f, np.zeros([2, 0], f32))
+    shapes, limits = [0.5, 1.0, 2.5, 9.0, 40.0], [0.0, 1e-3, 0.5, 1.0, 3.0, 10.0, 37.5]
+    for name, f in {"igamma": tf.igamma, "igammac": tf.igammac}.items():
+        for dtype in (f32, f64):
+            edges = [0.0, -0.0, 1.0, -1.0, 0.5, inf, nan]
+            case(name, f, *outer([1.0, -1.0, 0.5, inf, nan], edges, dtype))
+            case(name, f, *outer(shapes, limits, dtype))
+        grad(name, f, np.array([[0.5], [2.5], [9.0]], f64), np.array([0.25, 2.0, 8.5], f64))
+        case(name, f, np.zeros([0, 2], f32), np.zeros([1], f32))
+    draw = lambda a, x: tf.raw_ops.RandomGammaGrad(alpha=a, sample=x)
+    case("random_gamma_grad", draw, np.array([0.5, 1.0, 2.5, 9.0, 40.0], f64), np.array([0.3, 1.5, 2.0, 7.5, 44.0], f64))
+    for dtype in (f32, f64):
+        grad("random_gamma", lambda a: tf.random_gamma([4], a, seed=5, dtype=a.dtype), np.array([1.5, 2.5, 9.0, 40.0], dtype), samples=4, seed=5)
+        grad("random_gamma", lambda a, b: tf.random_gamma([4], a, b, seed=5, dtype=a.dtype), np.array([[1.5], [2.5]], dtype), np.array([0.5, 3.0], dtype), samples=4, seed=5)
+    for dtype in (f32, f64):
+        a, b, x = (t.ravel() for t in np.meshgrid([0.5, 2.0, 7.5], [0.25, 1.0, 4.5], [0.0, 0.1, 0.5, 0.875, 1.0]))
+        case("betainc", tf.betainc, a.astype(dtype), b.astype(dtype), x.astype(dtype))
+    edges = [0.0, 1.0, -1.0, 0.5, inf, nan, 2.0]
+    a, b, x = (t.ravel() for t in np.meshgrid([1.0, -1.0, 0.5, 0.0], [1.0, -1.0, 0.5, 0.0], edges))
+    case("betainc", tf.betainc, a, b, x)
+    case("betainc", tf.betainc, *([np.zeros([2, 0], f32)] * 3))
+    of = lambda x: tf.betainc(tf.constant(2.5, x.dtype, x.shape), tf.constant(0.75, x.dtype, x.shape), x)
+    grad("betainc_of", of, np.array([0.1, 0.5, 0.875], f64), a=2.5, b=0.75)
+    case("bitcast", lambda t: tf.bitcast(t, i64), np.array([[1, 2, 3]], i32), to="i64")
+    case("bitcast", lambda t: tf.bitcast(t, u8), np.zeros([0, 3], i32), to="u8")
+    case("bitcast", lambda t: tf.bitcast(t, i32), np.array(1.5, f32), to="i32")
+    for dtype in (f32, f64):
+        grad("matrix_exponential", tf.linalg.expm, noise([2, 3, 3], dtype))
+        case("matrix_exponential", tf.linalg.expm, noise([4, 4], dtype, scale=20.0))
+    case("matrix_exponential", tf.linalg.expm, np.array([[-2.5]], f64))
+    case("matrix_exponential", tf.linalg.expm, np.zeros([3, 3], f64))
+    case("matrix_exponential", tf.linalg.expm, np.zeros([0, 2, 2], f32))
 
 
 def segments():
@@ -242,6 +288,7 @@ def statistics():
             # Of no weight at all TensorFlow gives NaN.
             if np.any(weights):
                 case("weighted_moments", make, noise([2, 3, 4]), weights, axes=axes, keep=keep)
+    case("weighted_moments", lambda x, w: tf.nn.weighted_moments(x, [0], w), noise([2, 3]), np.zeros([2, 3], f32), axes=[0])
     case("normalized", lambda x: tf.nn.normalize_moments(*tf.nn.sufficient_statistics(x, [0])), noise([4, 3]))
     case("normalized_shifted", lambda x, s: tf.nn.normalize_moments(*tf.nn.sufficient_statistics(x, [0], shift=s)), noise([4, 3]), f32(0.75))
     for exclusive in (False, True):
@@ -363,6 +410,7 @@ if __name__ == "__main__":
     print("# Made by tests/oracle/functions.py with TensorFlow", tf.__version__)
     unary()
     binary()
+    special()
     segments()
     order()
     statistics()

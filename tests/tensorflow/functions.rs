@@ -28,6 +28,23 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "digamma" => x[0].digamma(),
         "erfinv" => x[0].erfinv(),
         "ndtri" => x[0].ndtri(),
+        "bessel_i0" => x[0].bessel_i0(),
+        "bessel_i0e" => x[0].bessel_i0e(),
+        "bessel_i1" => x[0].bessel_i1(),
+        "bessel_i1e" => x[0].bessel_i1e(),
+        "igamma" => x[0].igamma(x[1]),
+        "igammac" => x[0].igammac(x[1]),
+        "random_gamma_grad" => x[0].random_gamma_grad(x[1]),
+        "round" => x[0].round(),
+        "random_gamma" => match x {
+            [a] => a.random_gamma(&[a_of(case, "samples")], Some(a_of(case, "seed") as i64)),
+            [a, b, ..] => a.random_gamma_of_rate(*b, &[a_of(case, "samples")], Some(a_of(case, "seed") as i64)),
+            [] => return None,
+        },
+        "betainc" => x[0].betainc(x[1], x[2]),
+        "betainc_of" => x[0].graph().constant(a.number::<f64>("a")).betainc(a.number::<f64>("b"), x[0]),
+        "bitcast" => x[0].bitcast(a.dtype("to")),
+        "matrix_exponential" => x[0].matrix_exponential(),
         "softsign" => x[0].softsign(),
         "relu6" => x[0].relu6(),
         "selu" => x[0].selu(),
@@ -179,6 +196,10 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         _ => return None,
     };
     Some(vec![result])
+}
+
+fn a_of(case: &Case, key: &str) -> usize {
+    case.attributes.number(key)
 }
 
 fn direction(a: &Attributes) -> Direction {

@@ -16,7 +16,7 @@ use crate::error::{Claim, Kind};
 
 /// Reads an idx file, plain or gzip, as its first bytes tell.
 ///
-/// The types become dtypes: `u8`, `i32`, `f32`, `f64` as they are, `i8` and `i16` as `i32`.
+/// The array has the file's own dtype: `u8`, `i8`, `i16`, `i32`, `f32` or `f64`.
 ///
 /// ```
 /// # let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/mnist");
@@ -151,8 +151,8 @@ impl<R: Read> Source<R> {
         self.check_claim(&header)?;
         match header.element {
             ElementType::U8 => self.array(&header, u8::from_be_bytes),
-            ElementType::I8 => self.array(&header, |b| i32::from(i8::from_be_bytes(b))),
-            ElementType::I16 => self.array(&header, |b| i32::from(i16::from_be_bytes(b))),
+            ElementType::I8 => self.array(&header, i8::from_be_bytes),
+            ElementType::I16 => self.array(&header, i16::from_be_bytes),
             ElementType::I32 => self.array(&header, i32::from_be_bytes),
             ElementType::F32 => self.array(&header, f32::from_be_bytes),
             ElementType::F64 => self.array(&header, f64::from_be_bytes),

@@ -7,7 +7,7 @@ use dormouse_graph::{
     BranchId, BranchInfo, Custom, Differentiated, Elementwise, Graph, Node, NodeId, NodeKind, Output, Symbol, Tensor,
     Variable, VariableId,
 };
-use dormouse_value::Op;
+use dormouse_value::{Distribution, Op};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -501,6 +501,9 @@ fn differentiate(
             found
         }
         NodeKind::Custom(custom) => custom_gradient(graph, id, node, custom, dy),
+        NodeKind::Random { distribution: Distribution::Gamma { .. }, .. } => {
+            rules::gamma_draw(&Site::new(graph, id, node, wanted, dy))
+        }
         // Each side gets what reaches the choice; on the way out of its branch it is chosen again.
         NodeKind::Choice => std::iter::once(None).chain(dy.iter().copied()).chain(dy.iter().copied()).collect(),
         NodeKind::Placeholder

@@ -9,7 +9,7 @@ mod order;
 mod reduction;
 
 use dormouse_graph::{Elementwise, Graph, Node, NodeId, Output, Tensor};
-use dormouse_value::{DynamicOp, Op, ScatterOp, SegmentOp, UnaryOp};
+use dormouse_value::{BinaryOp, DType, DynamicOp, Op, ReduceOp, ScatterOp, SegmentOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 
 /// One gradient an operand; missing ones at the end are `None`.
@@ -72,7 +72,8 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         | Op::SizeOf { .. }
         | Op::Iota { .. }
         | Op::SearchSorted { .. }
-        | Op::NonMaxSuppression { .. } => Found::new(),
+        | Op::NonMaxSuppression { .. }
+        | Op::Bitcast { .. } => Found::new(),
         Op::Unary(op) => elementwise::unary(*op, s),
         Op::Binary(op) => elementwise::binary(*op, s),
         Op::Select => elementwise::select(s),
@@ -129,7 +130,12 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
             apply(op, &[s.x[0].zeros_like(), s.x[1], dy])
         }),
         Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, s),
-        Op::Segment { op, segments, .. } => one(&|dy| order::segment(*op, *segments, dy, s)),
+        &Op::Segment { op, segments, .. } => one(&|dy| {
+            let spread = |t| apply(Op::SegmentSpread { segments }, &[t, s.x[1]]);
+            order::segment(op, dy, s, &spread, &|op, t| {
+                apply(Op::Segment { op, segments, sorted: false }, &[t, s.x[1]])
+            })
+        }),
         Op::SegmentSpread { segments } => one(&|g| {
             let op = Op::Segment { op: SegmentOp::Sum, segments: *segments, sorted: false };
             apply(op, &[g, s.x[1]])
@@ -145,8 +151,24 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::Qr { full } => linalg::qr(*full, s),
         Op::SelfAdjointEig => linalg::self_adjoint_eig(s),
         Op::Svd { full } => linalg::svd(*full, s),
+        Op::Betainc => elementwise::betainc(s),
+        Op::MatrixExponential => one(&|dy| linalg::matrix_exponential(dy, s)),
         Op::LogDeterminant => smallvec![s.dy[1].and_then(|dy| s.of(0, || linalg::of_determinant(dy, s)))],
     }
+}
+
+/// Of draws `[samples, a..]` from the gamma distribution of shapes `[a..]`: with what a draw has of its distribution held, each
+/// changes with its shape, as in TensorFlow.
+pub(crate) fn gamma_draw(s: &Site<'_>) -> Found {
+    let Some(dy) = s.dy[0] else { return Found::new() };
+    let shapes = s.x[0];
+    let gradient = s.of(0, || {
+        let wide = if shapes.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let slope = s.graph.apply(Op::Binary(BinaryOp::RandomGammaGrad), &[shapes.cast(wide), s.y.cast(wide)]);
+        let op = Op::Reduce { op: ReduceOp::Sum, axes: Some(smallvec![0]), keep_dims: false };
+        s.graph.apply(op, &[dy * slope.cast(shapes.dtype())])
+    });
+    smallvec![gradient]
 }
 
 /// The gradients of the operands of a node whose shape depends on numbers.
@@ -164,5 +186,13 @@ pub(crate) fn dynamic(op: &DynamicOp, s: &Site<'_>) -> Found {
             let size = s.graph.apply(Op::ShapeOf { output: s.x[2].dtype() }, &[s.x[0]]);
             apply(DynamicOp::Slice, &[g, s.x[2], size])
         }),
+        DynamicOp::Segment { op, .. } => one(&|dy| {
+            let (ids, n) = (s.x[1], s.x[2]);
+            let of = |op, t| apply(DynamicOp::Segment { op, sorted: false }, &[t, ids, n]);
+            order::segment(*op, dy, s, &|t| apply(DynamicOp::SegmentSpread, &[t, ids, n]), &of)
+        }),
+        DynamicOp::SegmentSpread => {
+            one(&|g| apply(DynamicOp::Segment { op: SegmentOp::Sum, sorted: false }, &[g, s.x[1], s.x[2]]))
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod array;
 pub(crate) mod blocks;
+pub(crate) mod channels;
 pub(crate) mod contraction;
 pub(crate) mod control;
 pub(crate) mod convolutions;

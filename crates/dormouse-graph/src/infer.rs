@@ -59,6 +59,7 @@ fn fits_memory(facts: SmallVec<[Fact; 1]>) -> Facts {
 fn arity(op: &Op) -> usize {
     match op {
         Op::Select
+        | Op::Betainc
         | Op::GatherGrad { .. }
         | Op::Conv2dInputGrad(_)
         | Op::Conv2dFilterGrad(_)
@@ -136,7 +137,9 @@ fn arity(op: &Op) -> usize {
         | Op::ResizeImages(_)
         | Op::Qr { .. }
         | Op::SelfAdjointEig
-        | Op::Svd { .. } => 1,
+        | Op::Svd { .. }
+        | Op::Bitcast { .. }
+        | Op::MatrixExponential => 1,
     }
 }
 
@@ -213,7 +216,7 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::Conv3d(window) => nn::convolution(&nn::conv3d(window), &x[0], &x[1]),
         Op::Conv3dInputGrad(window) => nn::convolution_grad(&nn::conv3d(window), &x[2], &x[1], &x[0], &x[2]),
         Op::Conv3dFilterGrad(window) => nn::convolution_grad(&nn::conv3d(window), &x[0], &x[2], &x[1], &x[2]),
-        Op::Cholesky => linalg::of_square(&x[0]),
+        Op::Cholesky | Op::MatrixExponential => linalg::of_square(&x[0]),
         Op::MatrixInverse { .. } => linalg::inverse(&x[0]),
         Op::TriangularSolve { .. } | Op::MatrixSolve { .. } => linalg::solve(&x[0], &x[1]),
         Op::Determinant => linalg::determinant(&x[0]),
@@ -224,6 +227,8 @@ fn rule(op: &Op, x: &[Fact]) -> Facts {
         Op::Qr { full } => linalg::qr(*full, &x[0]),
         Op::SelfAdjointEig => linalg::self_adjoint_eig(&x[0]),
         Op::Svd { full } => linalg::svd(*full, &x[0]),
+        Op::Betainc => elementwise::betainc(&x[0], &x[1], &x[2]),
+        Op::Bitcast { to } => elementwise::bitcast(*to, &x[0]),
     }
 }
 

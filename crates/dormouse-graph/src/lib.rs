@@ -38,6 +38,7 @@ mod variable;
 
 pub use build::array::{Array, Extents, OneHot};
 pub use build::blocks::Blocks;
+pub use build::channels::ChannelsFirst;
 pub use build::contraction::{Contraction, Summed};
 pub use build::control::Branch;
 pub use build::convolutions::{Conv1d, Conv3d, Convolutions, Pool1d, Pool3d};
@@ -53,7 +54,7 @@ pub use build::image::{
 pub use build::indexing::Indexing;
 pub use build::linalg::{Linalg, MatMul};
 pub use build::matrices::{Matrices, Mesh};
-pub use build::measured::Measured;
+pub use build::measured::{Measured, OneHotTo, SliceMasks};
 pub use build::nn::{Conv2d, Nn, Pool};
 pub use build::normalization::{BatchNorm, BatchStatistics, LocalResponse, Normalization};
 pub use build::random::{Normal, Random, TruncatedNormal, Uniform, UniformInt};

@@ -106,6 +106,12 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
             UnaryOp::Selu => "Selu",
             UnaryOp::Erfinv => "Erfinv",
             UnaryOp::Ndtri => "Ndtri",
+            UnaryOp::Swish => "swish",
+            UnaryOp::Gelu => "Gelu",
+            UnaryOp::BesselI0 => "BesselI0",
+            UnaryOp::BesselI0e => "BesselI0e",
+            UnaryOp::BesselI1 => "BesselI1",
+            UnaryOp::BesselI1e => "BesselI1e",
             UnaryOp::Invert => "Invert",
         },
         Op::Binary(op) => match op {
@@ -130,6 +136,10 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
             BinaryOp::RightShift => "RightShift",
             BinaryOp::Zeta => "Zeta",
             BinaryOp::Polygamma => "Polygamma",
+            BinaryOp::Igamma => "Igamma",
+            BinaryOp::Igammac => "Igammac",
+            BinaryOp::IgammaGradA => "IgammaGradA",
+            BinaryOp::RandomGammaGrad => "RandomGammaGrad",
         },
         Op::Compare(op) => match op {
             CompareOp::Equal => "Equal",
@@ -246,6 +256,9 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::Qr { .. } => "Qr",
         Op::SelfAdjointEig => "SelfAdjointEigV2",
         Op::Svd { .. } => "Svd",
+        Op::Betainc => "Betainc",
+        Op::Bitcast { .. } => "Bitcast",
+        Op::MatrixExponential => "matrix_exponential",
     }
 }
 
@@ -297,6 +310,12 @@ pub(crate) fn called(op: &Op) -> &'static str {
             UnaryOp::Selu => "selu",
             UnaryOp::Erfinv => "erfinv",
             UnaryOp::Ndtri => "ndtri",
+            UnaryOp::Swish => "swish",
+            UnaryOp::Gelu => "gelu",
+            UnaryOp::BesselI0 => "bessel_i0",
+            UnaryOp::BesselI0e => "bessel_i0e",
+            UnaryOp::BesselI1 => "bessel_i1",
+            UnaryOp::BesselI1e => "bessel_i1e",
             UnaryOp::Invert => "invert",
         },
         Op::Binary(op) => match op {
@@ -321,6 +340,10 @@ pub(crate) fn called(op: &Op) -> &'static str {
             BinaryOp::RightShift => "right_shift",
             BinaryOp::Zeta => "zeta",
             BinaryOp::Polygamma => "polygamma",
+            BinaryOp::Igamma => "igamma",
+            BinaryOp::Igammac => "igammac",
+            BinaryOp::IgammaGradA => "igamma_grad_a",
+            BinaryOp::RandomGammaGrad => "random_gamma_grad",
         },
         Op::Compare(op) => match op {
             CompareOp::Equal => "equal",
@@ -429,6 +452,9 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::Qr { .. } => "qr",
         Op::SelfAdjointEig => "self_adjoint_eig",
         Op::Svd { .. } => "svd",
+        Op::Betainc => "betainc",
+        Op::Bitcast { .. } => "bitcast",
+        Op::MatrixExponential => "matrix_exponential",
     }
 }
 
@@ -444,6 +470,8 @@ pub(crate) fn of_dynamic(op: &DynamicOp) -> &'static str {
         DynamicOp::Slice => "Slice",
         DynamicOp::SliceGrad => "SliceGrad",
         DynamicOp::Range => "range",
+        DynamicOp::Segment { op, sorted } => of_op(&Op::Segment { op: *op, segments: 0, sorted: *sorted }),
+        DynamicOp::SegmentSpread => of_op(&Op::SegmentSpread { segments: 0 }),
     }
 }
 
@@ -459,6 +487,8 @@ pub(crate) fn called_dynamic(op: &DynamicOp) -> &'static str {
         DynamicOp::Slice => "slice_at",
         DynamicOp::SliceGrad => "slice_grad",
         DynamicOp::Range => "range_of",
+        DynamicOp::Segment { op, sorted } => called(&Op::Segment { op: *op, segments: 0, sorted: *sorted }),
+        DynamicOp::SegmentSpread => called(&Op::SegmentSpread { segments: 0 }),
     }
 }
 

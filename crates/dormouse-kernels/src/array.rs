@@ -31,7 +31,7 @@ use smallvec::SmallVec;
 pub(crate) use gather::{gather, gather_grad};
 pub(crate) use gather_nd::gather_nd;
 pub(crate) use iota::iota;
-pub(crate) use metadata::{reshape, shape_of, size_of};
+pub(crate) use metadata::{bitcast, reshape, shape_of, size_of};
 pub(crate) use one_hot::{OneHotValues, one_hot};
 pub(crate) use parts::{strided_slice, strided_slice_grad};
 pub(crate) use pick::{pick, pick_grad};

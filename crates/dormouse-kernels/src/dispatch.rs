@@ -28,9 +28,14 @@ fn compile_rounding(op: &Op, rounding: Rounding, inputs: &[Spec], outputs: &[Spe
         // Element-wise: one result element from the operands' elements at its place.
         Op::Identity | Op::StopGradient | Op::EnsureShape { .. } => elementwise::copy(op, inputs, outputs),
         Op::CheckNumerics { message } => elementwise::check_numerics(message, inputs, outputs),
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Logical(_) | Op::Select | Op::Cast { .. } | Op::AddN => {
-            elementwise::compile(op, inputs, outputs)
-        }
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Logical(_)
+        | Op::Select
+        | Op::Betainc
+        | Op::Cast { .. }
+        | Op::AddN => elementwise::compile(op, inputs, outputs),
 
         // Reductions, and what is made of them.
         Op::Reduce { op, axes, keep_dims } => reduction::reduce(*op, axes.as_deref(), *keep_dims, inputs, outputs),
@@ -78,6 +83,7 @@ fn compile_rounding(op: &Op, rounding: Rounding, inputs: &[Spec], outputs: &[Spe
         Op::Pick => array::pick(inputs, outputs),
         Op::PickGrad => array::pick_grad(inputs, outputs),
         Op::ShapeOf { output } => array::shape_of(*output, inputs, outputs),
+        Op::Bitcast { .. } => array::bitcast(inputs, outputs),
         Op::SizeOf { output } => array::size_of(*output, inputs, outputs),
 
         // Order and segments.
@@ -109,6 +115,7 @@ fn compile_rounding(op: &Op, rounding: Rounding, inputs: &[Spec], outputs: &[Spe
         Op::LogDeterminant => linalg::systems("slogdet", linalg::System::LogDeterminant, inputs, outputs),
         Op::Qr { full } => linalg::factors("qr", linalg::Factors::Qr { full: *full }, inputs, outputs),
         Op::SelfAdjointEig => linalg::factors("self_adjoint_eig", linalg::Factors::SelfAdjointEig, inputs, outputs),
+        Op::MatrixExponential => linalg::exponential(inputs, outputs),
         Op::Svd { full } => linalg::factors("svd", linalg::Factors::Svd { full: *full }, inputs, outputs),
 
         // Windows over images.

@@ -17,6 +17,7 @@ pub(crate) use micro::Micro;
 pub(crate) use numerics::check_numerics;
 pub(crate) use pair::pair;
 
+use crate::math;
 use crate::{Kernel, KernelError, Loop, Spec, Step, compile_loop};
 
 const DIVISION_BY_ZERO: &str = "integer division by zero";
@@ -60,6 +61,8 @@ pub(crate) fn operation(op: &Op, operand: DType, result: DType) -> Option<Operat
         (operand == DType::Bool).then(|| logical(*op))
     } else if matches!(op, Op::Select) {
         Some(select(result))
+    } else if matches!(op, Op::Betainc) {
+        betainc(result)
     } else if matches!(op, Op::Cast { .. }) {
         cast::operation(operand, result)
     } else if matches!(op, Op::AddN) {
@@ -106,6 +109,17 @@ fn logical(op: LogicalOp) -> Operation {
         LogicalOp::Xor => micro::binary!(|a, b: u8| -> u8 { a ^ b }),
     };
     Operation::simple(run, DType::Bool)
+}
+
+fn betainc(dtype: DType) -> Option<Operation> {
+    let run = if dtype == DType::F32 {
+        micro::ternary!(|a, b, x: f32| { math::betainc(a, b, x) })
+    } else if dtype == DType::F64 {
+        micro::ternary!(|a, b, x: f64| { math::betainc(a, b, x) })
+    } else {
+        return None;
+    };
+    Some(Operation::simple(run, dtype).costing(2000.0, 1500.0))
 }
 
 fn select(dtype: DType) -> Operation {

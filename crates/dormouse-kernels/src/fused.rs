@@ -83,6 +83,7 @@ pub fn fusible(op: &Op) -> bool {
             | Op::Compare(_)
             | Op::Logical(_)
             | Op::Select
+            | Op::Betainc
             | Op::Cast { .. }
             | Op::AddN
     )
@@ -263,6 +264,8 @@ fn fits(op: &Op, operands: &[DType], result: DType) -> bool {
         operands.len() == 1 && *to == result
     } else if matches!(op, Op::Select) {
         operands == [DType::Bool, result, result]
+    } else if matches!(op, Op::Betainc) {
+        same(3)
     } else if matches!(op, Op::AddN) {
         !operands.is_empty() && same(operands.len()) && result != DType::Bool
     } else if matches!(op, Op::Binary(_)) {

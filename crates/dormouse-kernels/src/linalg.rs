@@ -1,7 +1,8 @@
 //! Linear algebra: the matrix product of every dtype. Floats go to `gemm`; integers are few and small, and wrap
 //! around, so they take a plain loop here. [`systems`] has what solves equations, [`factors`] what takes matrices
-//! apart.
+//! apart, [`exponential`] their exponential.
 
+mod exponential;
 mod factors;
 mod systems;
 
@@ -11,6 +12,7 @@ use smallvec::SmallVec;
 use crate::gemm::{self, Operand, Product};
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec};
 
+pub(crate) use exponential::exponential;
 pub(crate) use factors::{Factors, factors};
 pub(crate) use systems::{System, systems};
 

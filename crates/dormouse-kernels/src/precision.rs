@@ -38,6 +38,7 @@ pub fn moves(op: &Op) -> bool {
         | Op::Pick
         | Op::SegmentSpread { .. }
         | Op::ShapeOf { .. }
+        | Op::Bitcast { .. }
         | Op::SizeOf { .. }
         | Op::ScatterNd { op: ScatterOp::Update, .. } => true,
         Op::CheckNumerics { .. }
@@ -77,6 +78,8 @@ pub fn moves(op: &Op) -> bool {
         | Op::Qr { .. }
         | Op::SelfAdjointEig
         | Op::Svd { .. }
+        | Op::Betainc
+        | Op::MatrixExponential
         | Op::Conv2d(_)
         | Op::Conv2dInputGrad(_)
         | Op::Conv2dFilterGrad(_)

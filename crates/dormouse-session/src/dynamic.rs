@@ -28,6 +28,8 @@ pub(crate) fn settle(op: &DynamicOp, settling: &[Value]) -> Result<Settled, Stri
         DynamicOp::TileGrad => Op::TileGrad { multiples: natural("multiples", &numbers(0))? },
         DynamicOp::Slice => Op::Slice { begin: numbers(0), size: numbers(1) },
         DynamicOp::SliceGrad => Op::SliceGrad { begin: numbers(0) },
+        &DynamicOp::Segment { op, sorted } => Op::Segment { op, segments: count(&numbers(0))?, sorted },
+        DynamicOp::SegmentSpread => Op::SegmentSpread { segments: count(&numbers(0))? },
         DynamicOp::Range => return range(settling).map(Settled::Value),
     };
     Ok(Settled::Op(op))
@@ -48,6 +50,11 @@ fn whole_numbers(value: &Value) -> SmallVec<[i64; 4]> {
         | Value::U32(_)
         | Value::Bool(_) => SmallVec::new(),
     }
+}
+
+fn count(numbers: &[i64]) -> Result<u64, String> {
+    let n = natural::<u64>("the number of segments", numbers)?;
+    n.first().copied().ok_or_else(|| "it has no number of segments".to_owned())
 }
 
 fn natural<T: TryFrom<i64>>(what: &str, numbers: &[i64]) -> Result<SmallVec<[T; 4]>, String> {
@@ -134,7 +141,9 @@ pub(crate) fn compute(op: &DynamicOp, x: &Value) -> Result<Vec<Value>, String> {
         | DynamicOp::TileGrad
         | DynamicOp::Slice
         | DynamicOp::SliceGrad
-        | DynamicOp::Range => Err("it is computed with all others".to_owned()),
+        | DynamicOp::Range
+        | DynamicOp::Segment { .. }
+        | DynamicOp::SegmentSpread => Err("it is computed with all others".to_owned()),
     }
 }
 

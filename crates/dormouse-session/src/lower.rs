@@ -587,6 +587,9 @@ impl<'a> Lowering<'a> {
             | Op::Qr { .. }
             | Op::SelfAdjointEig
             | Op::Svd { .. }
+            | Op::Betainc
+            | Op::Bitcast { .. }
+            | Op::MatrixExponential
             | Op::ResizeImages(_)
             | Op::ResizeImagesGrad(_)
             | Op::NonMaxSuppression { .. } => {

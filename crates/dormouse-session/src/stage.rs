@@ -182,6 +182,8 @@ pub(crate) fn is_between(op: &DynamicOp) -> bool {
         | DynamicOp::TileGrad
         | DynamicOp::Slice
         | DynamicOp::SliceGrad
-        | DynamicOp::Range => false,
+        | DynamicOp::Range
+        | DynamicOp::Segment { .. }
+        | DynamicOp::SegmentSpread => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::DType;
+use crate::{DType, SegmentOp};
 
 /// An operation of which a session has to know numbers before it can plan. **Append only**, as [`Op`](crate::Op) is.
 ///
@@ -32,6 +32,15 @@ pub enum DynamicOp {
     SliceGrad,
     /// (start, limit, step), scalars: `start`, `start + step`, … before `limit`.
     Range,
+    /// (x, segments, n): the elements of each of n segments, a scalar of i32 or i64, to one: [`Op::Segment`](crate::Op).
+    Segment {
+        /// How.
+        op: SegmentOp,
+        /// Whether segments begin at 0 or later and never fall, or the run fails.
+        sorted: bool,
+    },
+    /// (y, segments, n): for each place the element of its segment, 0 for a negative one.
+    SegmentSpread,
 }
 
 impl DynamicOp {
@@ -46,7 +55,9 @@ impl DynamicOp {
             | DynamicOp::TileGrad
             | DynamicOp::Slice
             | DynamicOp::SliceGrad
-            | DynamicOp::Range => 1,
+            | DynamicOp::Range
+            | DynamicOp::Segment { .. }
+            | DynamicOp::SegmentSpread => 1,
         }
     }
 
@@ -56,7 +67,7 @@ impl DynamicOp {
             DynamicOp::NonZero | DynamicOp::Unique { .. } => 0..1,
             DynamicOp::Reshape | DynamicOp::BroadcastTo | DynamicOp::Tile | DynamicOp::TileGrad => 1..2,
             DynamicOp::Slice => 1..3,
-            DynamicOp::SliceGrad => 2..3,
+            DynamicOp::SliceGrad | DynamicOp::Segment { .. } | DynamicOp::SegmentSpread => 2..3,
             DynamicOp::Range => 0..3,
         }
     }

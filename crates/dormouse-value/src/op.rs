@@ -399,6 +399,16 @@ pub enum Op {
         /// Whether u and v are square.
         full: bool,
     },
+    /// (a, b, x), broadcast: 1/B(a, b) ∫ tᵃ⁻¹ (1 − t)ᵇ⁻¹ dt from 0 to x; NaN for a ≤ 0, b ≤ 0, x < 0 or x > 1. F32 or F64.
+    Betainc,
+    /// (x): the bits of its elements as elements of another dtype of numbers. Of smaller elements there is one more axis, the
+    /// last; of larger ones the last axis goes, which must be as long as one of them takes. Lower bits come first.
+    Bitcast {
+        /// The dtype that they are taken for.
+        to: DType,
+    },
+    /// (a `[.., n, n]`) → `[.., n, n]`: eᵃ = Σ aᵏ/k! of each matrix. F32 or F64.
+    MatrixExponential,
 }
 
 impl Op {
@@ -502,7 +512,10 @@ impl Op {
             | Op::NonMaxSuppression { .. }
             | Op::Qr { .. }
             | Op::SelfAdjointEig
-            | Op::Svd { .. } => false,
+            | Op::Svd { .. }
+            | Op::Betainc
+            | Op::Bitcast { .. }
+            | Op::MatrixExponential => false,
         }
     }
 }

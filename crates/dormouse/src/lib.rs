@@ -65,10 +65,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub mod prelude {
     pub use dormouse_gradient::{Gradients, gradients};
     pub use dormouse_graph::{
-        Array, Blocks, Boxes, Checks, Colors, Contraction, Conv2d, Convolutions, Direction, Dynamic, Elementwise,
-        Factors, Fan, Fill, Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Images, Indexing,
-        Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Measured, Mesh, NewAxis, Nn, Norm, Normal,
-        Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Pool, Quality, RandomImages,
+        Array, Blocks, Boxes, ChannelsFirst, Checks, Colors, Contraction, Conv2d, Convolutions, Direction, Dynamic,
+        Elementwise, Factors, Fan, Fill, Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Images,
+        Indexing, Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Measured, Mesh, NewAxis, Nn, Norm,
+        Normal, Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Pool, Quality, RandomImages,
         Reduction, ResizeImages, Rest, Reuse, Running, Sampling, Segments, Side, Slicing, Sorting, Spread, Statistics,
         StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform, UniformInt, Variable,
         VarianceScaling, Zeros, by, keep_dims, normalize_moments,

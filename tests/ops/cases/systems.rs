@@ -99,6 +99,16 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         row(Op::Determinant, [given([1, 1], &[-2.5])], |x| Numbers::from_elem(IxDyn(&[]), x[0][[0, 0]])),
     ];
+    all.push(row(Op::MatrixExponential, [matrices()], |x| {
+        let exponentials = each(&x[0]).into_iter().map(|a| {
+            let terms = (1..60).scan(Array2::eye(3), |term: &mut Array2<f64>, k| {
+                *term = term.dot(&a) / f64::from(k);
+                Some(term.clone())
+            });
+            terms.fold(Array2::eye(3), |sum, term| sum + term)
+        });
+        together(&exponentials.collect::<Vec<_>>())
+    }));
     for adjoint in [false, true] {
         let turned = move |a: Array2<f64>| if adjoint { a.reversed_axes() } else { a };
         let inverse = move |x: &[Numbers]| {

@@ -32,8 +32,8 @@ fn message(bytes: &[u8]) -> String {
 fn every_element_type_and_rank() {
     let cases: [(u8, &[u32], &[u8], Value); 7] = [
         (0x08, &[2], &[0, 255], Value::from([0_u8, 255])),
-        (0x09, &[1, 3], &[0x80, 0xff, 0x7f], Value::from([[-128_i32, -1, 127]])),
-        (0x0b, &[2, 1], &[0x80, 0, 1, 2], Value::from([[-32768_i32], [258]])),
+        (0x09, &[1, 3], &[0x80, 0xff, 0x7f], Value::from([[-128_i8, -1, 127]])),
+        (0x0b, &[2, 1], &[0x80, 0, 1, 2], Value::from([[-32768_i16], [258]])),
         (0x0c, &[1], &[0xff, 0xff, 0xff, 0xfe], Value::from([-2_i32])),
         (0x0d, &[1], &1.5_f32.to_be_bytes(), Value::from([1.5_f32])),
         (0x0e, &[1], &(-0.1_f64).to_be_bytes(), Value::from([-0.1_f64])),

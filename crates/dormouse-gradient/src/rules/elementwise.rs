@@ -45,6 +45,25 @@ pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
         UnaryOp::Erfinv => dy * (u(UnaryOp::Exp, u(UnaryOp::Square, y)) / std::f64::consts::FRAC_2_SQRT_PI),
         // Φ(y) = x ⇒ dx/dy = e^(−y²/2) / √(2π)
         UnaryOp::Ndtri => dy * (u(UnaryOp::Exp, u(UnaryOp::Square, y) * 0.5) * 2.506_628_274_631_000_7),
+        // y = x·σ(x) ⇒ dy/dx = σ(x)·(1 + x·(1 − σ(x)))
+        UnaryOp::Swish => {
+            let sigmoid = u(UnaryOp::Sigmoid, x);
+            dy * (sigmoid * (x * (1.0 - sigmoid) + 1.0))
+        }
+        // y = x·Φ(x) ⇒ dy/dx = Φ(x) + x·e^(−x²/2)/√(2π)
+        UnaryOp::Gelu => {
+            let chance = u(UnaryOp::Erfc, x * -std::f64::consts::FRAC_1_SQRT_2) * 0.5;
+            let density = u(UnaryOp::Exp, u(UnaryOp::Square, x) * -0.5) * 0.398_942_280_401_432_7;
+            dy * (chance + x * density)
+        }
+        UnaryOp::BesselI0 => dy * u(UnaryOp::BesselI1, x),
+        UnaryOp::BesselI0e => dy * (u(UnaryOp::BesselI1e, x) - u(UnaryOp::Sign, x) * y),
+        // I₁′ = I₀ − I₁/x, which is ½ at 0
+        UnaryOp::BesselI1 => dy * half_at_zero(s, |x| u(UnaryOp::BesselI0, x) - u(UnaryOp::BesselI1, x) / x),
+        UnaryOp::BesselI1e => {
+            let slope = |x| u(UnaryOp::BesselI0e, x) - u(UnaryOp::BesselI1e, x) * (u(UnaryOp::Sign, x) + 1.0 / x);
+            dy * half_at_zero(s, slope)
+        }
         UnaryOp::Softsign => dy / u(UnaryOp::Square, u(UnaryOp::Abs, x) + 1.0),
         // With 6 in y's stead where it is 6, the gradient of relu gives 0 at both ends.
         UnaryOp::Relu6 => {
@@ -67,6 +86,14 @@ pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
 /// The slope of selu above 0, and what it is below, far out, with its sign turned: TensorFlow's.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_9;
+
+/// A function of x where it is not 0, and ½ where it is.
+fn half_at_zero(s: &Site<'_>, f: impl Fn(Tensor) -> Tensor) -> Tensor {
+    let x = s.x[0];
+    let zeros = x.zeros_like();
+    let safe = x.select_where(s, CompareOp::Equal, zeros, x.ones_like(), x);
+    x.select_where(s, CompareOp::Equal, zeros, zeros + 0.5, f(safe))
+}
 
 trait SelectWhere {
     fn select_where(self, s: &Site<'_>, compare: CompareOp, other: Tensor, then: Tensor, otherwise: Tensor) -> Tensor;
@@ -97,6 +124,12 @@ pub(super) fn binary(op: BinaryOp, s: &Site<'_>) -> Found {
         | BinaryOp::RightShift
         | BinaryOp::Zeta
         | BinaryOp::Polygamma => None,
+        BinaryOp::Igamma => Some(dy * apply(BinaryOp::IgammaGradA, a, b)),
+        BinaryOp::Igammac => Some(-dy * apply(BinaryOp::IgammaGradA, a, b)),
+        BinaryOp::IgammaGradA => {
+            Some(s.graph.mistake("igamma_grad_a: has no gradient by its first operand".to_owned()))
+        }
+        BinaryOp::RandomGammaGrad => Some(s.graph.mistake("random_gamma_grad: has no gradient".to_owned())),
         BinaryOp::Atan2 => Some(dy / (a.square() + b.square()) * b),
         BinaryOp::Pow => Some(dy * b * apply(BinaryOp::Pow, a, b - 1.0)),
         BinaryOp::Maximum => Some(a.select_where(s, CompareOp::GreaterEqual, b, dy, zeros())),
@@ -120,6 +153,13 @@ pub(super) fn binary(op: BinaryOp, s: &Site<'_>) -> Found {
         // ∂ζ(s, q)/∂q = −s ζ(s + 1, q)
         BinaryOp::Zeta => Some(-dy * a * apply(BinaryOp::Zeta, a + 1.0, b)),
         BinaryOp::Polygamma => Some(dy * apply(BinaryOp::Polygamma, a + 1.0, b)),
+        BinaryOp::Igamma => Some(dy * density(s, a, b)),
+        BinaryOp::Igammac => Some(-dy * density(s, a, b)),
+        // ∂²P/∂a∂x = p(x)·(ln x − ψ(a))
+        BinaryOp::IgammaGradA => {
+            Some(dy * density(s, a, b) * (s.unary(UnaryOp::Log, b) - s.unary(UnaryOp::Digamma, a)))
+        }
+        BinaryOp::RandomGammaGrad => Some(s.graph.mistake("random_gamma_grad: has no gradient".to_owned())),
         BinaryOp::TruncateMod => Some(-dy * apply(BinaryOp::TruncateDiv, a, b)),
         BinaryOp::FloorMod => Some(-dy * apply(BinaryOp::FloorDiv, a, b)),
         BinaryOp::Pow => {
@@ -136,6 +176,25 @@ pub(super) fn binary(op: BinaryOp, s: &Site<'_>) -> Found {
         if s.wanted[i] && s.x[i].dtype().is_float() { f().map(|g| s.sum_like(g, i)) } else { None }
     };
     smallvec![of(0, &of_a), of(1, &of_b)]
+}
+
+/// The density of the gamma distribution of shape a at x: xᵃ⁻¹ e⁻ˣ / Γ(a).
+fn density(s: &Site<'_>, a: Tensor, x: Tensor) -> Tensor {
+    let powers = (a - 1.0) * s.unary(UnaryOp::Log, x) - x;
+    s.unary(UnaryOp::Exp, powers - s.unary(UnaryOp::Lgamma, a))
+}
+
+// dIₓ(a, b)/dx = xᵃ⁻¹ (1 − x)ᵇ⁻¹ / B(a, b); by a and b there is none, as in TensorFlow
+pub(super) fn betainc(s: &Site<'_>) -> Found {
+    let Some(dy) = s.dy[0] else { return Found::new() };
+    let (a, b, x) = (s.x[0], s.x[1], s.x[2]);
+    let slope = s.of(2, || {
+        let gamma = |x| s.unary(UnaryOp::Lgamma, x);
+        let beta = gamma(a) + gamma(b) - gamma(a + b);
+        let powers = (b - 1.0) * s.unary(UnaryOp::Log1p, -x) + (a - 1.0) * s.unary(UnaryOp::Log, x);
+        s.sum_like(dy * s.unary(UnaryOp::Exp, powers - beta), 2)
+    });
+    smallvec![None, None, slope]
 }
 
 pub(super) fn select(s: &Site<'_>) -> Found {

@@ -153,6 +153,26 @@ fn columns(x: Tensor, begin: Option<i64>, end: Option<i64>) -> Tensor {
     x.graph().apply(Op::StridedSlice { parts }, &[x])
 }
 
+// With the matrix of (aᵀ dy) above (0 aᵀ), da is what its exponential has in dy's place.
+pub(super) fn matrix_exponential(dy: Tensor, s: &Site<'_>) -> Tensor {
+    let a = s.x[0];
+    let turned = match a.shape().rank() {
+        Some(rank) if rank >= 2 => {
+            let rank = rank as u32;
+            let perm = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
+            s.graph.apply(Op::Transpose { perm }, &[a])
+        }
+        // By a product: nothing needs to know how many axes there are.
+        Some(_) | None => product(a, where_rows(CompareOp::Equal, a).cast(a.dtype()), true, false),
+    };
+    let above = s.graph.apply(Op::Concat { axis: -1 }, &[turned, dy]);
+    let below = s.graph.apply(Op::Concat { axis: -1 }, &[a.zeros_like(), turned]);
+    let whole = s.graph.apply(Op::Concat { axis: -2 }, &[above, below]);
+    let y = s.graph.apply(Op::MatrixExponential, &[whole]);
+    let y = s.graph.apply(Op::ConcatGrad { axis: -2, index: 0 }, &[y, above, below]);
+    s.graph.apply(Op::ConcatGrad { axis: -1, index: 1 }, &[y, turned, dy])
+}
+
 // a = v·diag(e)·vᵀ ⇒ da = v·(diag(de) + F ∘ vᵀ·dv)·vᵀ with Fᵢⱼ = 1/(eⱼ − eᵢ); what lies above the diagonal is what lies below.
 pub(super) fn self_adjoint_eig(s: &Site<'_>) -> Found {
     let (e, v) = (s.y, s.y.port(1));

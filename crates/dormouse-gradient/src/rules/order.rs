@@ -5,10 +5,15 @@ use dormouse_value::{CompareOp, Op, SegmentOp};
 
 use super::Site;
 
-pub(super) fn segment(op: SegmentOp, segments: u64, dy: Tensor, s: &Site<'_>) -> Tensor {
-    let (x, ids) = (s.x[0], s.x[1]);
-    let spread = |t| s.graph.apply(Op::SegmentSpread { segments }, &[t, ids]);
-    let of = |op, t| s.graph.apply(Op::Segment { op, segments, sorted: false }, &[t, ids]);
+/// `spread` gives each place what its segment has, `of` makes one of each segment's.
+pub(super) fn segment(
+    op: SegmentOp,
+    dy: Tensor,
+    s: &Site<'_>,
+    spread: &dyn Fn(Tensor) -> Tensor,
+    of: &dyn Fn(SegmentOp, Tensor) -> Tensor,
+) -> Tensor {
+    let x = s.x[0];
     let equal = |a, b| s.graph.apply(Op::Compare(CompareOp::Equal), &[a, b]);
     match op {
         SegmentOp::Sum => spread(dy),

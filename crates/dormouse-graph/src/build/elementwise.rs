@@ -67,8 +67,6 @@ pub trait Elementwise: Symbol {
         floor Floor;
         /// The smallest whole number not below x. Floats.
         ceil Ceil;
-        /// The nearest whole number, halves to even. Floats.
-        round Round;
         /// ¬x. Booleans.
         logical_not LogicalNot;
         /// The angle of a sine, in −π/2 ..= π/2; NaN beyond ±1. Floats.
@@ -99,10 +97,20 @@ pub trait Elementwise: Symbol {
         erfinv Erfinv;
         /// The number below which a normal one is with probability x; NaN beyond 0 and 1. F32 or f64.
         ndtri Ndtri;
+        /// The modified Bessel function of the first kind, of order 0. Floats but bf16.
+        bessel_i0 BesselI0;
+        /// The modified Bessel function of the first kind, of order 0, by e^(−|x|). Floats but bf16.
+        bessel_i0e BesselI0e;
+        /// The modified Bessel function of the first kind, of order 1. Floats but bf16.
+        bessel_i1 BesselI1;
+        /// The modified Bessel function of the first kind, of order 1, by e^(−|x|). Floats but bf16.
+        bessel_i1e BesselI1e;
+        /// x / (1 + e⁻ˣ), also called silu. Floats.
+        swish Swish;
+        /// x times the chance that a normal number is below x: x/2 · (1 + erf(x/√2)). Floats.
+        gelu Gelu;
         /// x / (1 + |x|). Floats.
         softsign Softsign;
-        /// min(max(x, 0), 6). Floats.
-        relu6 Relu6;
         /// 1.0507… · x where positive, 1.7581… · (eˣ − 1) elsewhere. Floats.
         selu Selu;
         /// ¬x, bit by bit. Integers.
@@ -160,6 +168,12 @@ pub trait Elementwise: Symbol {
         zeta Op::Binary(BinaryOp::Zeta);
         /// The x-th derivative of digamma at y, differentiable by y; NaN where x is not a whole number from 0 on. Floats.
         polygamma Op::Binary(BinaryOp::Polygamma);
+        /// The share of Γ(x) that lies below y: 1/Γ(x) ∫ tˣ⁻¹ e⁻ᵗ dt from 0 to y; NaN for x ≤ 0 or y < 0. F32 or f64.
+        igamma Op::Binary(BinaryOp::Igamma);
+        /// 1 − igamma, exact where that is small. F32 or f64.
+        igammac Op::Binary(BinaryOp::Igammac);
+        /// How a draw y from the gamma distribution of shape x changes with x. F32 or f64, not differentiable.
+        random_gamma_grad Op::Binary(BinaryOp::RandomGammaGrad);
     }
 
     /// x / y in floats: i32, i64 and u32 become f64 first, smaller integers f32, as in TensorFlow's `truediv`.
@@ -197,6 +211,42 @@ pub trait Elementwise: Symbol {
             }
         };
         condition.graph().apply(Op::Select, &[condition, then, otherwise])
+    }
+
+    /// The nearest whole number, halves to even; of integers themselves.
+    #[track_caller]
+    fn round(self) -> Tensor {
+        let x = self.tensor();
+        let op = if x.dtype().is_integer() { Op::Identity } else { Op::Unary(UnaryOp::Round) };
+        x.graph().apply(op, &[x])
+    }
+
+    /// min(max(x, 0), 6).
+    #[track_caller]
+    fn relu6(self) -> Tensor {
+        let x = self.tensor();
+        let graph = x.graph();
+        if !x.dtype().is_integer() {
+            return graph.apply(Op::Unary(UnaryOp::Relu6), &[x]);
+        }
+        graph.located(|| graph.name_scope("Relu6", || x.relu().minimum(6)))
+    }
+
+    /// The share of the beta function B(this, b) that lies below x: 1/B(a, b) ∫ tᵃ⁻¹ (1 − t)ᵇ⁻¹ dt from 0 to x; NaN for a ≤ 0, b
+    /// ≤ 0, x < 0 or x > 1. F32 or f64, differentiable by x. All three broadcast.
+    #[track_caller]
+    fn betainc(self, b: impl Operand, x: impl Operand) -> Tensor {
+        let a = self.tensor();
+        let (b, x) = (b.tensor_like(a), x.tensor_like(a));
+        a.graph().apply(Op::Betainc, &[a, b, x])
+    }
+
+    /// The bits of the elements as elements of another dtype of numbers. Of smaller elements there is one more axis, the last;
+    /// of larger ones the last axis goes, which must be as long as one of them takes. Lower bits come first.
+    #[track_caller]
+    fn bitcast(self, to: DType) -> Tensor {
+        let x = self.tensor();
+        x.graph().apply(Op::Bitcast { to }, &[x])
     }
 
     /// The elements as another dtype: floats to integers truncate and saturate, numbers to booleans are x ≠ 0.

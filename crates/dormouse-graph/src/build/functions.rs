@@ -25,17 +25,6 @@ pub trait Functions: Symbol {
         composed(x, "LeakyRelu", |own| own(Op::Select, &[x.greater(0.0), x, x * slope]))
     }
 
-    /// x/2 · (1 + erf(x/√2)): x times the chance that a normal number is below it. Floats.
-    #[track_caller]
-    fn gelu(self) -> Tensor {
-        let x = self.tensor();
-        composed(x, "Gelu", |own| {
-            // 1 + erf t, without what that loses below 0.
-            let chance = (x * -std::f64::consts::FRAC_1_SQRT_2).erfc();
-            own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
-        })
-    }
-
     /// `gelu` by a hyperbolic tangent: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). Floats.
     #[track_caller]
     fn gelu_approximate(self) -> Tensor {
@@ -45,13 +34,6 @@ pub trait Functions: Symbol {
             let chance = (cubic * 0.797_884_560_802_865_4).tanh() + 1.0;
             own(Op::Binary(BinaryOp::Mul), &[x * 0.5, chance])
         })
-    }
-
-    /// x / (1 + e⁻ˣ), also called silu. Floats.
-    #[track_caller]
-    fn swish(self) -> Tensor {
-        let x = self.tensor();
-        composed(x, "swish", |own| own(Op::Binary(BinaryOp::Mul), &[x, x.sigmoid()]))
     }
 
     /// Where elements are not numbers, as booleans. Floats.

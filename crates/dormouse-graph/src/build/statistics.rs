@@ -117,7 +117,7 @@ pub trait Statistics: Symbol {
     }
 
     /// The mean and the variance along these axes, of elements that count as often as these weights say; the weights
-    /// broadcast. Floats.
+    /// broadcast. 0 where no element counts. Floats.
     #[track_caller]
     fn weighted_moments(self, axes: impl Into<Axes>, weights: impl Operand) -> (Tensor, Tensor) {
         let (x, axes) = (self.tensor(), axes.into());

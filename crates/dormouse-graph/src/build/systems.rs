@@ -70,6 +70,13 @@ pub trait Systems: Symbol {
         beside(a, b.tensor_like(a), Op::MatrixSolve { adjoint: true })
     }
 
+    /// Σ aᵏ/k! over k ≥ 0, the exponential of matrices: `[.., n, n] → [.., n, n]`. F32 or f64.
+    #[track_caller]
+    fn matrix_exponential(self) -> Tensor {
+        let a = self.tensor();
+        a.graph().apply(Op::MatrixExponential, &[a])
+    }
+
     /// The matrix whose product with this is 1 on the diagonal. One that is not invertible fails the run.
     #[track_caller]
     fn matrix_inverse(self) -> Tensor {

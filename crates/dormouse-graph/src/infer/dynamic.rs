@@ -3,7 +3,7 @@
 use dormouse_value::{DType, Dim, DynamicOp, Shape};
 use smallvec::{SmallVec, smallvec};
 
-use super::{Facts, one, same_dtype};
+use super::{Facts, one, order, same_dtype};
 use crate::node::Fact;
 
 /// What an operation gives, or what is wrong with its operands, in one line that starts with the operation's name.
@@ -15,7 +15,11 @@ pub fn infer_dynamic(op: &DynamicOp, operands: &[Fact]) -> Result<SmallVec<[Fact
     let expected = match op {
         DynamicOp::NonZero | DynamicOp::Unique { .. } => 1,
         DynamicOp::Reshape | DynamicOp::BroadcastTo | DynamicOp::Tile | DynamicOp::TileGrad => 2,
-        DynamicOp::Slice | DynamicOp::SliceGrad | DynamicOp::Range => 3,
+        DynamicOp::Slice
+        | DynamicOp::SliceGrad
+        | DynamicOp::Range
+        | DynamicOp::Segment { .. }
+        | DynamicOp::SegmentSpread => 3,
     };
     if operands.len() != expected {
         return Err(format!("{name}: takes {expected} operands, got {}", operands.len()));
@@ -66,6 +70,22 @@ fn rule(op: &DynamicOp, x: &[Fact]) -> Facts {
             same_dtype(&x[0], &x[1])?;
             shaped(x[1].shape.clone())
         }
+        DynamicOp::Segment { sorted, .. } => {
+            scalar_count(&x[2])?;
+            let mut fact = order::segment(0, *sorted, &x[0], &x[1])?.remove(0);
+            let any = |dims: &[Dim]| std::iter::once(Dim::Unknown).chain(dims.iter().skip(1).copied()).collect();
+            fact.shape = fact.shape.dims().map_or_else(Shape::unknown, any);
+            one(fact)
+        }
+        DynamicOp::SegmentSpread => {
+            scalar_count(&x[2])?;
+            let mut y = x[0].clone();
+            let any = |dims: &[Dim]| std::iter::once(Dim::Unknown).chain(dims.iter().skip(1).copied()).collect();
+            if y.shape.rank() != Some(0) {
+                y.shape = y.shape.dims().map_or_else(Shape::unknown, any);
+            }
+            order::segment_spread(0, &y, &x[1])
+        }
         DynamicOp::Range => {
             same_dtype(&x[0], &x[1])?;
             same_dtype(&x[0], &x[2])?;
@@ -82,6 +102,13 @@ fn rule(op: &DynamicOp, x: &[Fact]) -> Facts {
             shaped(Shape::of_rank(1))
         }
     }
+}
+
+fn scalar_count(fact: &Fact) -> Result<(), String> {
+    if !matches!(fact.dtype, DType::I32 | DType::I64) || fact.shape.unify(&Shape::scalar()).is_none() {
+        return Err(format!("the number of segments is a scalar of i32 or i64, not {}{}", fact.dtype, fact.shape));
+    }
+    Ok(())
 }
 
 /// The number of elements of a vector of whole numbers, if it is known.

@@ -1,6 +1,6 @@
 //! Inference of what is computed element by element.
 
-use dormouse_value::{BinaryOp, CompareOp, DType, Shape, UnaryOp};
+use dormouse_value::{BinaryOp, CompareOp, DType, Dim, Shape, UnaryOp};
 
 use super::{Facts, one, same_dtype, unified};
 use crate::node::Fact;
@@ -83,8 +83,15 @@ pub(super) fn unary(op: UnaryOp, x: &Fact) -> Facts {
         | UnaryOp::Erfc
         | UnaryOp::Softsign
         | UnaryOp::Relu6
-        | UnaryOp::Selu => floats(x),
-        UnaryOp::Lgamma | UnaryOp::Digamma => not_bf16(x),
+        | UnaryOp::Selu
+        | UnaryOp::Swish
+        | UnaryOp::Gelu => floats(x),
+        UnaryOp::Lgamma
+        | UnaryOp::Digamma
+        | UnaryOp::BesselI0
+        | UnaryOp::BesselI0e
+        | UnaryOp::BesselI1
+        | UnaryOp::BesselI1e => not_bf16(x),
         UnaryOp::Erfinv | UnaryOp::Ndtri => single_or_double(x),
         UnaryOp::Invert => integers(x),
     }
@@ -109,6 +116,9 @@ pub(super) fn binary(op: BinaryOp, a: &Fact, b: &Fact) -> Facts {
         // TensorFlow has these in f32 and f64 only, and in f16 what their derivatives come of.
         BinaryOp::Zeta | BinaryOp::Polygamma => {
             not_bf16(a)?;
+        }
+        BinaryOp::Igamma | BinaryOp::Igammac | BinaryOp::IgammaGradA | BinaryOp::RandomGammaGrad => {
+            single_or_double(a)?;
         }
         BinaryOp::SquaredDifference | BinaryOp::TruncateMod
             if matches!(a.dtype, DType::I8 | DType::I16 | DType::U16 | DType::U32) =>
@@ -169,6 +179,38 @@ pub(super) fn select(condition: &Fact, a: &Fact, b: &Fact) -> Facts {
     let values = Fact { dtype: a.dtype, shape: broadcast(a, b)? };
     let shape = broadcast(condition, &values)?;
     one(Fact { dtype: a.dtype, shape })
+}
+
+pub(super) fn betainc(a: &Fact, b: &Fact, x: &Fact) -> Facts {
+    single_or_double(a)?;
+    same_dtype(a, b)?;
+    same_dtype(a, x)?;
+    let both = Fact { dtype: a.dtype, shape: broadcast(a, b)? };
+    one(Fact { dtype: a.dtype, shape: broadcast(&both, x)? })
+}
+
+/// Bits taken for those of another dtype: a last axis goes or comes where its elements are larger or smaller.
+pub(super) fn bitcast(to: DType, x: &Fact) -> Facts {
+    for dtype in [x.dtype, to] {
+        if dtype == DType::Bool {
+            return Err("takes bits of numbers, not of bool; cast it".to_owned());
+        }
+    }
+    let (from, into) = (x.dtype.size(), to.size());
+    let shape = match x.shape.dims() {
+        _ if from == into => x.shape.clone(),
+        None => Shape::unknown(),
+        Some(dims) if from > into => dims.iter().copied().chain([Dim::from(from / into)]).collect(),
+        Some(dims) => {
+            let parts = into / from;
+            let told =
+                || format!("{} of {} do not make elements of {to}: the last extent must be {parts}", x.shape, x.dtype);
+            let (last, before) = dims.split_last().ok_or_else(told)?;
+            last.unify(Dim::from(parts)).ok_or_else(told)?;
+            before.iter().copied().collect()
+        }
+    };
+    one(Fact { dtype: to, shape })
 }
 
 pub(super) fn add_n(x: &[Fact]) -> Facts {

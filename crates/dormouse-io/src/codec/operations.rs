@@ -59,14 +59,16 @@ exemplars!(unary: UnaryOp {
     Softplus = "10", Relu = "11", Elu = "12", Floor = "13", Ceil = "14", Round = "15", LogicalNot = "16",
     Asin = "17", Acos = "18", Atan = "19", Sinh = "1a", Cosh = "1b", Asinh = "1c", Acosh = "1d",
     Atanh = "1e", Erf = "1f", Erfc = "20", Lgamma = "21", Digamma = "22", Softsign = "23", Relu6 = "24",
-    Selu = "25", Invert = "26", Erfinv = "27", Ndtri = "28",
+    Selu = "25", Invert = "26", Erfinv = "27", Ndtri = "28", Swish = "29", Gelu = "2a", BesselI0 = "2b",
+    BesselI0e = "2c", BesselI1 = "2d", BesselI1e = "2e",
 });
 
 exemplars!(binary: BinaryOp {
     Add = "00", Sub = "01", Mul = "02", Div = "03", FloorDiv = "04", FloorMod = "05", Pow = "06", Maximum = "07",
     Minimum = "08", SquaredDifference = "09", ReluGrad = "0a",
     Atan2 = "0b", TruncateDiv = "0c", TruncateMod = "0d", BitwiseAnd = "0e", BitwiseOr = "0f", BitwiseXor = "10",
-    LeftShift = "11", RightShift = "12", Zeta = "13", Polygamma = "14",
+    LeftShift = "11", RightShift = "12", Zeta = "13", Polygamma = "14", Igamma = "15", Igammac = "16",
+    IgammaGradA = "17", RandomGammaGrad = "18",
 });
 
 exemplars!(compare: CompareOp {
@@ -196,11 +198,15 @@ exemplars!(operations: Op {
     Qr { full: true } = "4c01",
     SelfAdjointEig = "4d",
     Svd { full: true } = "4e01",
+    Betainc = "4f",
+    Bitcast { to: DType::I64 } = "5003",
+    MatrixExponential = "51",
 });
 
 exemplars!(dynamic: DynamicOp {
     NonZero = "00", Unique { output: DType::I64 } = "0103", Reshape = "02", BroadcastTo = "03", Tile = "04",
     TileGrad = "05", Slice = "06", SliceGrad = "07", Range = "08",
+    Segment { op: SegmentOp::Max, sorted: true } = "090201", SegmentSpread = "0a",
 });
 
 #[test]

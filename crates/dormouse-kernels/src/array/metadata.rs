@@ -27,6 +27,24 @@ pub(crate) fn reshape(op: &str, inputs: &[Spec], outputs: &[Spec]) -> Result<Ker
     Ok(Kernel { in_place: SmallVec::from_slice(&[0]), ..Kernel::new(ranges.count(), cost, body) })
 }
 
+/// (x): its bytes as elements of another dtype.
+///
+/// # Errors
+/// When operand and result do not take the same bytes.
+pub(crate) fn bitcast(inputs: &[Spec], outputs: &[Spec]) -> Result<Kernel, KernelError> {
+    let ([x], output) = operands("bitcast", inputs, outputs)?;
+    if x.bytes() != output.bytes() {
+        return Err(KernelError::new(format!("bitcast: {x} does not have the bytes of {output}")));
+    }
+    let cost = copy_cost(output.bytes(), 1);
+    let ranges = Ranges::of_elements(output.bytes(), cost.nanos);
+    let body = Copy { dtype: DType::U8, ranges };
+    if output.is_empty() {
+        return Ok(nothing(body));
+    }
+    Ok(Kernel::new(ranges.count(), cost, body))
+}
+
 /// (like): its shape as a vector.
 ///
 /// # Errors

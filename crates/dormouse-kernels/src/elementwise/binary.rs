@@ -56,6 +56,10 @@ macro_rules! float {
                             BinaryOp::TruncateMod => slow(binary!(|a, b: $T| -> $T { a % b }), 4.0, 5.0),
                             BinaryOp::Zeta => slow(binary!(|a, b: $T| -> $T { math::zeta(a, b) }), 1000.0, 300.0),
                             BinaryOp::Polygamma => slow(binary!(|a, b: $T| -> $T { math::polygamma(a, b) }), 1000.0, 300.0),
+                            BinaryOp::Igamma => slow(binary!(|a, b: $T| -> $T { math::igamma(a, b) }), 2000.0, 1000.0),
+                            BinaryOp::Igammac => slow(binary!(|a, b: $T| -> $T { math::igammac(a, b) }), 2000.0, 1000.0),
+                            BinaryOp::IgammaGradA => slow(binary!(|a, b: $T| -> $T { math::igamma_grad_a(a, b) }), 2000.0, 1000.0),
+                            BinaryOp::RandomGammaGrad => slow(binary!(|a, b: $T| -> $T { math::random_gamma_grad(a, b) }), 2000.0, 1000.0),
                             BinaryOp::BitwiseAnd | BinaryOp::BitwiseOr | BinaryOp::BitwiseXor | BinaryOp::LeftShift | BinaryOp::RightShift => return None,
                         })
                     }
@@ -77,7 +81,14 @@ macro_rules! integer {
                     BinaryOp::Add => (binary!(|a, b: $T| -> $T { a.wrapping_add(b) }), None),
                     BinaryOp::Sub => (binary!(|a, b: $T| -> $T { a.wrapping_sub(b) }), None),
                     BinaryOp::Mul => (binary!(|a, b: $T| -> $T { a.wrapping_mul(b) }), None),
-                    BinaryOp::Div | BinaryOp::Atan2 | BinaryOp::Zeta | BinaryOp::Polygamma => return None,
+                    BinaryOp::Div
+                    | BinaryOp::Atan2
+                    | BinaryOp::Zeta
+                    | BinaryOp::Polygamma
+                    | BinaryOp::Igamma
+                    | BinaryOp::Igammac
+                    | BinaryOp::IgammaGradA
+                    | BinaryOp::RandomGammaGrad => return None,
                     BinaryOp::FloorDiv => (
                         guarded!(|a, b: $T| b == 0, {
                             let quotient = a.wrapping_div(b);
@@ -152,7 +163,15 @@ fn byte(op: BinaryOp) -> Option<Operation> {
             (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
         }
         BinaryOp::ReluGrad => (binary!(|a, b: u8| -> u8 { if b > 0 { a } else { 0 } }), None),
-        BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 | BinaryOp::Zeta | BinaryOp::Polygamma => return None,
+        BinaryOp::Div
+        | BinaryOp::Pow
+        | BinaryOp::Atan2
+        | BinaryOp::Zeta
+        | BinaryOp::Polygamma
+        | BinaryOp::Igamma
+        | BinaryOp::Igammac
+        | BinaryOp::IgammaGradA
+        | BinaryOp::RandomGammaGrad => return None,
     };
     Some(Operation { fault, ..Operation::simple(run, DType::U8) })
 }

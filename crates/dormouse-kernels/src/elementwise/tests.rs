@@ -8,7 +8,7 @@ use super::*;
 use crate::fused::tests::{Buffer, run_kernel};
 use crate::math::{self, Float};
 
-const UNARY: [UnaryOp; 41] = [
+const UNARY: [UnaryOp; 47] = [
     UnaryOp::Neg,
     UnaryOp::Abs,
     UnaryOp::Sign,
@@ -50,8 +50,14 @@ const UNARY: [UnaryOp; 41] = [
     UnaryOp::Invert,
     UnaryOp::Erfinv,
     UnaryOp::Ndtri,
+    UnaryOp::Swish,
+    UnaryOp::Gelu,
+    UnaryOp::BesselI0,
+    UnaryOp::BesselI0e,
+    UnaryOp::BesselI1,
+    UnaryOp::BesselI1e,
 ];
-const BINARY: [BinaryOp; 21] = [
+const BINARY: [BinaryOp; 25] = [
     BinaryOp::Add,
     BinaryOp::Sub,
     BinaryOp::Mul,
@@ -73,6 +79,10 @@ const BINARY: [BinaryOp; 21] = [
     BinaryOp::RightShift,
     BinaryOp::Zeta,
     BinaryOp::Polygamma,
+    BinaryOp::Igamma,
+    BinaryOp::Igammac,
+    BinaryOp::IgammaGradA,
+    BinaryOp::RandomGammaGrad,
 ];
 const COMPARE: [CompareOp; 6] = [
     CompareOp::Equal,
@@ -223,6 +233,12 @@ macro_rules! float_reference {
                     UnaryOp::Digamma => math::digamma(x),
                     UnaryOp::Erfinv => math::erfinv(x),
                     UnaryOp::Ndtri => math::ndtri(x),
+                    UnaryOp::Swish => math::swish(x),
+                    UnaryOp::Gelu => math::gelu(x),
+                    UnaryOp::BesselI0 => math::bessel_i0(x),
+                    UnaryOp::BesselI0e => math::bessel_i0e(x),
+                    UnaryOp::BesselI1 => math::bessel_i1(x),
+                    UnaryOp::BesselI1e => math::bessel_i1e(x),
                     UnaryOp::Softsign => x / (1.0 + x.abs()),
                     UnaryOp::Relu6 => if x.is_nan() { x } else if x <= 0.0 { 0.0 } else { x.min(6.0) },
                     UnaryOp::Selu if x > 0.0 => 1.050_700_987_355_480_5_f64 as $T * x,
@@ -252,6 +268,10 @@ macro_rules! float_reference {
                     BinaryOp::TruncateMod => a % b,
                     BinaryOp::Zeta => math::zeta(a, b),
                     BinaryOp::Polygamma => math::polygamma(a, b),
+                    BinaryOp::Igamma => math::igamma(a, b),
+                    BinaryOp::Igammac => math::igammac(a, b),
+                    BinaryOp::IgammaGradA => math::igamma_grad_a(a, b),
+                    BinaryOp::RandomGammaGrad => math::random_gamma_grad(a, b),
                     BinaryOp::BitwiseAnd | BinaryOp::BitwiseOr | BinaryOp::BitwiseXor | BinaryOp::LeftShift | BinaryOp::RightShift => return None,
                 }))
             }

@@ -83,6 +83,12 @@ macro_rules! float {
                             UnaryOp::Digamma => slow(unary!(|x: $T| -> $T { math::digamma(x) }), 80.0, 30.0),
                             UnaryOp::Erfinv => slow(unary!(|x: $T| -> $T { math::erfinv(x) }), 200.0, 60.0),
                             UnaryOp::Ndtri => slow(unary!(|x: $T| -> $T { math::ndtri(x) }), 200.0, 60.0),
+                            UnaryOp::Swish => slow(unary!(|x: $T| -> $T { math::swish(x) }), 26.0, 1.0),
+                            UnaryOp::Gelu => slow(unary!(|x: $T| -> $T { math::gelu(x) }), 90.0, 4.5),
+                            UnaryOp::BesselI0 => slow(unary!(|x: $T| -> $T { math::bessel_i0(x) }), 200.0, 60.0),
+                            UnaryOp::BesselI0e => slow(unary!(|x: $T| -> $T { math::bessel_i0e(x) }), 200.0, 60.0),
+                            UnaryOp::BesselI1 => slow(unary!(|x: $T| -> $T { math::bessel_i1(x) }), 200.0, 60.0),
+                            UnaryOp::BesselI1e => slow(unary!(|x: $T| -> $T { math::bessel_i1e(x) }), 200.0, 60.0),
                             UnaryOp::Softsign => slow(unary!(|x: $T| -> $T { x / (1.0 + x.abs()) }), 3.0, 0.25),
                             UnaryOp::Relu6 => simple(unary!(|x: $T| -> $T {
                                 let y = if x <= 0.0 { 0.0 } else { x };
@@ -152,7 +158,13 @@ macro_rules! integer {
                     | UnaryOp::Relu6
                     | UnaryOp::Selu
                     | UnaryOp::Erfinv
-                    | UnaryOp::Ndtri => return None,
+                    | UnaryOp::Ndtri
+                    | UnaryOp::Swish
+                    | UnaryOp::Gelu
+                    | UnaryOp::BesselI0
+                    | UnaryOp::BesselI0e
+                    | UnaryOp::BesselI1
+                    | UnaryOp::BesselI1e => return None,
                 };
                 Some(Operation::simple(run, $dtype))
             }
@@ -228,7 +240,13 @@ fn byte(op: UnaryOp) -> Option<Operation> {
         | UnaryOp::Relu6
         | UnaryOp::Selu
         | UnaryOp::Erfinv
-        | UnaryOp::Ndtri => return None,
+        | UnaryOp::Ndtri
+        | UnaryOp::Swish
+        | UnaryOp::Gelu
+        | UnaryOp::BesselI0
+        | UnaryOp::BesselI0e
+        | UnaryOp::BesselI1
+        | UnaryOp::BesselI1e => return None,
     };
     Some(Operation::simple(run, DType::U8))
 }

@@ -75,6 +75,15 @@ pub(super) fn scale_exp(n: f64, r: f64) -> f64 {
     ((r * r).mul_add(exp_tail(r), r) + 1.0) * power_of_two(half) * power_of_two(n - (half - WHOLE) + WHOLE)
 }
 
+/// eʳ·2ⁿ in two parts, for 2ⁿ that is a normal number.
+#[inline(always)]
+pub(super) fn wide_scale_exp(n: f64, r: f64) -> (f64, f64) {
+    let part = (r * r).mul_add(exp_tail(r), r);
+    let sum = 1.0 + part;
+    let scale = power_of_two(n + WHOLE);
+    (sum * scale, (part - (sum - 1.0)) * scale)
+}
+
 #[inline(always)]
 pub(super) fn exp(x: f64) -> f64 {
     let x = if x > 710.0 { 710.0 } else { x };
@@ -209,6 +218,27 @@ pub(super) fn sigmoid(x: f64) -> f64 {
     let lost = t - (sum - 1.0);
     let quotient = above / sum;
     (lost * sum.mul_add(-0.5, 1.5)).mul_add(-quotient, quotient)
+}
+
+/// x / (1 + e⁻ˣ).
+#[inline(always)]
+pub(super) fn swish(x: f64) -> f64 {
+    // 2⁻⁵¹²
+    const UNSCALED: f64 = 7.458_340_731_200_207e-155;
+    let a = x.abs();
+    let bounded = if a > 800.0 { 800.0 } else { a };
+    let (n, r) = split_exponent(-bounded);
+    // Scaled, so that digits are lost only where the result has fewer.
+    let scaled = scale_exp(n + 512.0, r);
+    let t = scaled * UNSCALED;
+    let sum = 1.0 + t;
+    let lost = t - (sum - 1.0);
+    let edge = if x == f64::NEG_INFINITY { f64::NAN } else { bounded };
+    let above = if x < 0.0 { -edge * scaled } else { x };
+    let quotient = above / sum;
+    // Of an infinite quotient nothing is lost.
+    let y = if a > 64.0 { quotient } else { (lost * sum.mul_add(-0.5, 1.5)).mul_add(-quotient, quotient) };
+    if x < 0.0 { y * UNSCALED } else { y }
 }
 
 #[inline(always)]

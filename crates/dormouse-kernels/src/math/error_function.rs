@@ -1,7 +1,7 @@
 //! The error function of `f64` and its complement; those of `f32` are these, rounded. Apart from the other functions as
 //! the two share their halves: a polynomial near 0, and e^(−x²) times a slow function beyond.
 
-use super::double::{polynomial, scale_exp, split_exponent};
+use super::double::{polynomial, split_exponent, wide_scale_exp};
 
 /// erf a for `0 ≤ a ≤ 1`.
 #[inline(always)]
@@ -31,15 +31,16 @@ fn near(a: f64) -> f64 {
     a + a * (z.mul_add(p, C_LOW) + C)
 }
 
-/// (1 + 2a) · e^(a²) · erfc a for 15/32 ≤ a ≤ 28.
+/// (1 + 2a) · e^(a²) · erfc a for 15/32 ≤ a ≤ 28, in two parts.
 #[inline(always)]
-fn slope(a: f64) -> f64 {
+fn slope(a: f64) -> (f64, f64) {
+    const FIRST: f64 = 1.237_512_630_837_827_5;
     // With v = (a − 15/4)/(a + 15/4), (1 + 2a) · e^(a²) · erfc a is nearly a line.
     let v = (a - 3.75) / (a + 3.75);
-    polynomial(
+    let rest = polynomial(
         v,
         [
-            1.237_512_630_837_827_5,
+            0.0,
             -0.140_240_598_585_547_02,
             0.003_585_415_485_463_63,
             0.082_276_738_490_151_1,
@@ -66,31 +67,81 @@ fn slope(a: f64) -> f64 {
             7.939_441_023_814_277e-10,
             -2.415_355_686_692_440_7e-10,
         ],
-    )
+    );
+    let sum = FIRST + rest;
+    (sum, rest - (sum - FIRST))
 }
 
 /// e^(a²) · erfc a for 15/32 ≤ a ≤ 28.
 #[inline(always)]
 pub(super) fn scaled_erfc(a: f64) -> f64 {
-    slope(a) / (1.0 + 2.0 * a)
+    slope(a).0 / (1.0 + 2.0 * a)
+}
+
+/// What the exponential of [`far_scaled`] is scaled by, so that digits are lost only where the result has fewer.
+const SCALE: f64 = 512.0;
+/// 2⁻⁵¹².
+const UNSCALED: f64 = 7.458_340_731_200_207e-155;
+
+/// 2⁵¹² · `factor` · erfc a of 15/32 ≤ a ≤ 28; a and its square are given in two parts.
+#[inline(always)]
+fn far_scaled(factor: f64, a: f64, a_low: f64, square: f64, square_low: f64) -> f64 {
+    let (g, g_low) = slope(a);
+    // The exponent and the quotient keep what rounding takes of a² and of 1 + 2a.
+    let below = 1.0 + 2.0 * a;
+    let below_low = 2.0 * a_low + (2.0 * a - (below - 1.0));
+    let above = g * factor;
+    let above_low = g_low.mul_add(factor, g.mul_add(factor, -above));
+    let q = above / below;
+    let q_low = (q.mul_add(-below, above) + (above_low - q * below_low)) / below;
+    let (n, r) = split_exponent(-square);
+    let (e, e_low) = wide_scale_exp(n + SCALE, r - square_low);
+    e.mul_add(q, e_low.mul_add(q, e * q_low))
 }
 
 /// erfc a for a ≥ 15/32.
 #[inline(always)]
 fn far(a: f64) -> f64 {
     let a = if a > 28.0 { 28.0 } else { a };
-    let g = slope(a);
-    // The exponent and the quotient keep what rounding takes of a² and of 1 + 2a.
     let square = a * a;
-    let square_low = a.mul_add(a, -square);
-    let below = 1.0 + 2.0 * a;
-    let below_low = 2.0 * a - (below - 1.0);
-    let q = g / below;
-    let q_low = (q.mul_add(-below, g) - q * below_low) / below;
-    let (n, r) = split_exponent(-square);
-    // Scaled twice, so that digits are lost only where the result has fewer.
-    let e = scale_exp(n + 512.0, r - square_low);
-    (e * q + e * q_low) * 7.458_340_731_200_207e-155
+    far_scaled(1.0, a, 0.0, square, a.mul_add(a, -square)) * UNSCALED
+}
+
+/// erfc a for a ≥ 0, a² given in two parts.
+pub(super) fn erfc_of_square(square: f64, square_low: f64) -> f64 {
+    let a = square.sqrt();
+    let a_low = if a > 0.0 { (a.mul_add(-a, square) + square_low) / (2.0 * a) } else { 0.0 };
+    if a < 0.468_75 {
+        1.0 - (near(a) + a_low)
+    } else if a < 28.0 {
+        far_scaled(1.0, a, a_low, square, square_low) * UNSCALED
+    } else {
+        0.0
+    }
+}
+
+/// x · Φ(x), Φ the chance that a normal number is below x.
+#[inline(always)]
+pub(super) fn gelu(x: f64) -> f64 {
+    const ROOT: f64 = std::f64::consts::FRAC_1_SQRT_2;
+    const ROOT_LOW: f64 = -4.833_646_656_726_457e-17;
+    let b = x.abs();
+    let b = if b > 39.5 { 39.5 } else { b };
+    // Φ(x) = ½ erfc(−x/√2)
+    let a = b * ROOT;
+    let a_low = b.mul_add(ROOT, -a) + b * ROOT_LOW;
+    let bounded = if a > 1.0 { 1.0 } else { a };
+    let inner = near(bounded) + a_low;
+    let inner = if x < 0.0 { 1.0 - inner } else { 1.0 + inner };
+    let square = 0.5 * b * b;
+    // Beyond these numbers the result is x, or 0; of −∞ it is not told.
+    let edge = if x == f64::NEG_INFINITY { f64::NAN } else { -0.5 * b };
+    let factor = if x < 0.0 { edge } else { 1.0 };
+    let outer = far_scaled(factor, a, a_low, square, (0.5 * b).mul_add(b, -square)) * UNSCALED;
+    let half = 0.5 * x;
+    let close = (a <= 1.0) & ((x >= 0.0) | (a < 0.468_75));
+    let beyond = if x < 0.0 { outer } else { half * (2.0 - outer) };
+    if close { half * inner } else { beyond }
 }
 
 #[inline(always)]

@@ -185,6 +185,27 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     (lost * sum.mul_add(-0.5, 1.5)).mul_add(-quotient, quotient)
 }
 
+/// x / (1 + e⁻ˣ).
+#[inline(always)]
+pub(super) fn swish(x: f32) -> f32 {
+    // 2⁻⁶⁴
+    const UNSCALED: f32 = 5.421_011e-20;
+    let a = x.abs();
+    let bounded = if a > 120.0 { 120.0 } else { a };
+    let (n, r) = split_exponent(-bounded);
+    // Scaled, so that digits are lost only where the result has fewer.
+    let scaled = exp_of_remainder(r) * power_of_two(n + (64.0 + WHOLE));
+    let t = scaled * UNSCALED;
+    let sum = 1.0 + t;
+    let lost = t - (sum - 1.0);
+    let edge = if x == f32::NEG_INFINITY { f32::NAN } else { bounded };
+    let above = if x < 0.0 { -edge * scaled } else { x };
+    let quotient = above / sum;
+    // Of an infinite quotient nothing is lost.
+    let y = if a > 64.0 { quotient } else { (lost * sum.mul_add(-0.5, 1.5)).mul_add(-quotient, quotient) };
+    if x < 0.0 { y * UNSCALED } else { y }
+}
+
 #[inline(always)]
 pub(super) fn softplus(x: f32) -> f32 {
     let positive = if x < 0.0 { 0.0 } else { x };

@@ -164,7 +164,11 @@ fn neutral(program: &Program, _: &Producers, op: &Op, operands: &[ValueId], resu
         | BinaryOp::LeftShift
         | BinaryOp::RightShift
         | BinaryOp::Zeta
-        | BinaryOp::Polygamma => false,
+        | BinaryOp::Polygamma
+        | BinaryOp::Igamma
+        | BinaryOp::Igammac
+        | BinaryOp::IgammaGradA
+        | BinaryOp::RandomGammaGrad => false,
     };
     if second && keeps(a) {
         return Some(Instead::Same(a));

@@ -115,6 +115,18 @@ pub enum UnaryOp {
     Erfinv,
     /// The number below which a normal one is with probability x; NaN beyond 0 and 1. F32 or F64.
     Ndtri,
+    /// x / (1 + e⁻ˣ).
+    Swish,
+    /// x times the chance that a normal number is below x.
+    Gelu,
+    /// The modified Bessel function of the first kind, of order 0.
+    BesselI0,
+    /// The modified Bessel function of the first kind, of order 0, by e^(−|x|).
+    BesselI0e,
+    /// The modified Bessel function of the first kind, of order 1.
+    BesselI1,
+    /// The modified Bessel function of the first kind, of order 1, by e^(−|x|).
+    BesselI1e,
 }
 
 /// Element-wise operations of two operands of one dtype, broadcast as numpy does; the result has their dtype.
@@ -162,6 +174,14 @@ pub enum BinaryOp {
     Zeta,
     /// The a-th derivative of digamma at b, of floats; NaN where a is not a whole number from 0 on.
     Polygamma,
+    /// P(a, b) = 1/Γ(a) ∫ tᵃ⁻¹ e⁻ᵗ dt from 0 to b; NaN for a ≤ 0 or b < 0. F32 or F64.
+    Igamma,
+    /// 1 − P(a, b), exact where that is small. F32 or F64.
+    Igammac,
+    /// ∂P(a, b)/∂a. F32 or F64.
+    IgammaGradA,
+    /// How a draw b from the gamma distribution of shape a changes with a: −∂P/∂a / ∂P/∂b. F32 or F64.
+    RandomGammaGrad,
 }
 
 /// Comparisons of two operands of one dtype, broadcast; the result is boolean.
