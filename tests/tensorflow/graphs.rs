@@ -153,18 +153,22 @@ fn bits(seed: i64, count: usize) -> Vec<i64> {
     (0..count + 3).map(|_| draw()).skip(3).collect()
 }
 
+/// Methods that have cases of their own in random graphs and probes alone.
+pub(crate) fn plain(method: &str, x: &[Tensor]) -> Option<Tensor> {
+    Some(match method {
+        "nonzero" => x[0].nonzero(),
+        "boolean_mask" => x[0].boolean_mask(x[1]),
+        "identity" => x[0].identity(),
+        "stop_gradient" => x[0].stop_gradient(),
+        "ones_like" => x[0].ones_like(),
+        "zeros_like" => x[0].zeros_like(),
+        _ => return None,
+    })
+}
+
 fn method(call: &'static str, x: &[Tensor]) -> Vec<Tensor> {
     let (method, attributes) = call.split_once(' ').unwrap_or((call, ""));
-    let one = match method {
-        "nonzero" => Some(x[0].nonzero()),
-        "boolean_mask" => Some(x[0].boolean_mask(x[1])),
-        "identity" => Some(x[0].identity()),
-        "stop_gradient" => Some(x[0].stop_gradient()),
-        "ones_like" => Some(x[0].ones_like()),
-        "zeros_like" => Some(x[0].zeros_like()),
-        _ => None,
-    };
-    if let Some(one) = one {
+    if let Some(one) = plain(method, x) {
         return vec![one];
     }
     let attributes = Attributes::new(attributes);

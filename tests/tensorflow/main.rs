@@ -1,6 +1,7 @@
 //! What operations give, held to what TensorFlow 2.21 gives: the cases of `tests/fixtures/tensorflow.txt`, which
 //! `tests/oracle/ops.py` writes and explains, and those of `functions.txt`, `arrays.txt`, `nn.txt`, `images.txt`,
-//! `elements.txt` and `draws.txt`, of scripts of the same names; and whole graphs, in `graphs`. No TensorFlow is needed here.
+//! `elements.txt`, `probes.txt` and `draws.txt`, of scripts of the same
+//! names; and whole graphs, in `graphs`. No TensorFlow is needed here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -23,6 +24,7 @@ const IMAGES: &str = include_str!("../fixtures/images.txt");
 const ARRAYS: &str = include_str!("../fixtures/arrays.txt");
 const NN: &str = include_str!("../fixtures/nn.txt");
 const ELEMENTS: &str = include_str!("../fixtures/elements.txt");
+const PROBES: &str = include_str!("../fixtures/probes.txt");
 
 /// The lines of the fixture: those of cases, and those of random numbers.
 fn lines(random: bool) -> impl Iterator<Item = &'static str> {
@@ -246,6 +248,7 @@ enum Told {
 fn build(case: &Case, x: &[Tensor]) -> Vec<Tensor> {
     let of_family = arrays::build(case, x).or_else(|| functions::build(case, x)).or_else(|| nn::build(case, x));
     let of_family = of_family.or_else(|| images::build(case, x));
+    let of_family = of_family.or_else(|| graphs::plain(case.method, x).map(|one| vec![one]));
     of_family.unwrap_or_else(|| vec![methods::build(case, x)])
 }
 
@@ -371,6 +374,12 @@ fn element_lines(random: bool) -> impl Iterator<Item = &'static str> {
 #[test]
 fn halves_and_short_integers_are_what_tensorflow_gives() {
     assert!(every_case(element_lines(false), Told::Extents, &[]) > 1500);
+}
+
+#[test]
+fn what_is_drawn_at_random_is_what_tensorflow_gives() {
+    let lines = || PROBES.lines().filter(|line| !line.starts_with('#'));
+    assert!(every_case(lines(), Told::Extents, &[]) > 1500);
 }
 
 #[test]

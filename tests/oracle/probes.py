@@ -1,0 +1,368 @@
+"""Writes what TensorFlow gives for operands and attributes drawn at random, edges and all: the golden numbers of tests/tensorflow.
+
+    python tests/oracle/probes.py > tests/fixtures/probes.txt
+
+A line is a case, as ops.py has it. Extents are small, 0 and 1 among them, of 0 to 5 axes; of the numbers some are NaN, infinite, −0,
+or the last of their dtype. Left out is what docs/from-tensorflow.md says is another on purpose.
+"""
+
+import random
+import sys
+
+import numpy as np
+
+import ops
+from graph_methods import METHODS
+from ops import tf
+
+nan, inf = np.nan, np.inf
+SHORT = {"i8": np.int8, "i16": np.int16, "u16": np.uint16, "u32": np.uint32}
+DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "bool": np.bool_, **SHORT}
+ops.NAMES.update({np.dtype(t).name: name for name, t in SHORT.items()})
+FLOATS, INTEGERS = ["f32", "f64"], ["i32", "i64", "u8", "i8", "i16", "u16", "u32"]
+NUMBERS, ANY = FLOATS + INTEGERS, FLOATS + INTEGERS + ["bool"]
+WILD = [nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -2.5, 1e-6, -1e6]
+rng = random.Random(20)
+
+
+def chance(p):
+    return rng.random() < p
+
+
+def dims(rank=None, least=0):
+    rank = rng.choice([0, 1, 1, 2, 2, 3, 4, 5]) if rank is None else rank
+    empty = chance(0.08)
+    of = [1, 1, 2, 3] if rank > 3 else [1, 2, 2, 3, 4, 5]
+    shape = [rng.choice(of) for _ in range(rank)]
+    if empty and rank and least == 0:
+        shape[rng.randrange(rank)] = 0
+    return shape
+
+
+def array(dtype, shape, wild=0.3, low=-4.0, high=4.0, edges=True):
+    n = int(np.prod(shape))
+    t = DTYPES[dtype]
+    if dtype == "bool":
+        return np.array([chance(0.5) for _ in range(n)], t).reshape(shape)
+    if dtype in FLOATS:
+        x = [rng.choice(WILD) if chance(wild) else round(rng.uniform(low, high), 2) for _ in range(n)]
+        return np.array(x, t).reshape(shape)
+    info = np.iinfo(t)
+    ends = [info.min, info.max, info.max - 1, info.min + 1]
+    x = [rng.choice(ends) if edges and chance(wild / 2) else rng.randint(max(int(low * 3), info.min), min(int(high * 3), info.max)) for _ in range(n)]
+    return np.array(x, t).reshape(shape)
+
+
+def beside(shape):
+    """Another shape, which broadcasts with it."""
+    if chance(0.3):
+        return list(shape)
+    other = [n if chance(0.6) else 1 for n in shape]
+    return other[rng.randint(0, len(other)) :] if chance(0.4) else other
+
+
+def axis(rank):
+    return rng.randrange(-rank, rank)
+
+
+def some_axes(rank):
+    chosen = rng.sample(range(rank), rng.randint(1, rank))
+    return [a - rank if chance(0.4) else a for a in chosen]
+
+
+def emit(name, *operands, **attributes):
+    attributes = {k: v for k, v in attributes.items() if v is not None and v is not False}
+    attributes = {k: int(v) if isinstance(v, bool) else v for k, v in attributes.items()}
+    try:
+        values = ops.evaluate(lambda *x: METHODS[name](attributes, *x), [np.asarray(x) for x in operands])
+    except Exception as e:
+        if "No OpKernel" not in str(e) and "not in list of allowed" not in str(e) and "not in the list of allowed" not in str(e):
+            print(name, type(e).__name__, str(e)[:150].replace("\n", " "), file=sys.stderr)
+        return
+    if values is not None and any(str(np.asarray(v).dtype) not in ops.NAMES for v in values):
+        return
+    operands = [np.asarray(x) for x in operands]
+    ops.emit(name, operands, values, attributes)
+    if values is not None and name in SMOOTH and operands[0].size and all(np.isfinite(x).all() for x in operands):
+        slopes(name, operands, attributes, values)
+
+
+def slopes(name, operands, attributes, values):
+    """The case of the gradients, where there are any."""
+    y = np.asarray(values[0])
+    if y.dtype.kind != "f" or not np.isfinite(y).all() or y.size == 0:
+        return
+    w = ops.weights(y.shape, y.dtype)
+
+    def gradients(*inputs):
+        y = METHODS[name](attributes, *inputs[:-1])
+        y = y[0] if isinstance(y, (list, tuple)) else y
+        return [tf.convert_to_tensor(g) for g in tf.gradients(tf.reduce_sum(y * inputs[-1]), [x for x in inputs[:-1] if x.dtype.is_floating])]
+
+    try:
+        found = ops.evaluate(gradients, [*operands, w])
+    except (ValueError, TypeError, LookupError, tf.errors.OpError):
+        return
+    if found is not None and all(np.isfinite(g).all() for g in found):
+        ops.emit(f"grad {name}", [*operands, w], found, attributes)
+
+
+# Whose gradients are told too.
+SMOOTH = set("""neg abs square relu relu6 softsign crelu add sub mul squared_difference div sum mean prod max min logsumexp cumsum
+transpose reshape expand_dims squeeze concat stack unstack split_sizes split_many slice tile pad pad_reflect pad_symmetric reverse roll
+gather matrix_band_part matrix_transpose matrix_diag matrix_diag_part strided_slice broadcast_to top_k sort unsorted_segment_sum
+unsorted_segment_prod segment_sum segment_mean max_pool avg_pool conv2d depthwise_conv2d conv2d_explicit conv1d max_pool1d avg_pool1d conv3d
+space_to_depth depth_to_space softmax log_softmax softmax_cross_entropy sparse_softmax_cross_entropy sigmoid_cross_entropy bias_add
+l2_loss l2_normalize local_response_normalization matmul resize select""".split())
+
+
+def repeat(count, f):
+    for _ in range(count):
+        f()
+
+
+def elementwise():
+    floats = "neg abs sign square relu relu6 floor ceil round is_nan is_inf is_finite reciprocal_no_nan softsign crelu".split()
+    for name in floats:
+        repeat(3, lambda: emit(name, array(rng.choice(FLOATS), dims())))
+    for name in "neg abs sign square relu relu6 round invert".split():
+        for dtype in INTEGERS:
+            emit(name, array(dtype, dims()))
+    repeat(4, lambda: emit("logical_not", array("bool", dims())))
+    for name in "ones_like zeros_like identity stop_gradient shape_of size_of rank_of zero_fraction".split():
+        for dtype in rng.sample(ANY, 5):
+            emit(name, array(dtype, dims()))
+    for name in "add sub mul maximum minimum squared_difference equal not_equal less less_equal greater greater_equal".split():
+        for dtype in NUMBERS:
+            a = dims()
+            emit(name, array(dtype, a), array(dtype, beside(a)))
+    for name in ("equal", "not_equal"):
+        repeat(3, lambda: emit(name, array("bool", s := dims()), array("bool", beside(s))))
+    for name in ("logical_and", "logical_or", "logical_xor"):
+        repeat(4, lambda: emit(name, array("bool", s := dims()), array("bool", beside(s))))
+    for name in "div div_no_nan xlogy xdivy xlog1py multiply_no_nan floor_div floor_mod truncate_div".split():
+        for _ in range(3):
+            dtype, a = rng.choice(FLOATS), dims()
+            emit(name, array(dtype, a, 0.2), array(dtype, beside(a), 0.1))
+    for name in "floor_div floor_mod truncate_div truncate_mod".split():
+        for dtype in INTEGERS:
+            a = dims()
+            x, y = array(dtype, a), array(dtype, beside(a), edges=False)
+            y[y == 0] = 3
+            if np.dtype(DTYPES[dtype]).kind == "i":
+                y[y == -1] = 2
+            emit(name, x, y)
+    for name in "bitwise_and bitwise_or bitwise_xor".split():
+        for dtype in INTEGERS:
+            a = dims()
+            emit(name, array(dtype, a), array(dtype, beside(a)))
+    for name in ("left_shift", "right_shift"):
+        for dtype in INTEGERS:
+            a = dims()
+            emit(name, array(dtype, a), array(dtype, beside(a), low=0, high=2, edges=False))
+    for dtype in ["i32", "i64", "f32", "f64"]:
+        for _ in range(2):
+            a = dims()
+            x = array(dtype, a, 0.1)
+            y = array(dtype, beside(a), 0.0, 0, 1)
+            emit("pow", x, y)
+    for dtype in ANY:
+        for _ in range(2):
+            a = dims()
+            emit("select", array("bool", beside(a)), array(dtype, a), array(dtype, beside(a)))
+    for dtype in NUMBERS:
+        a = dims()
+        emit("add_n", *[array(dtype, a) for _ in range(rng.randint(1, 4))])
+    for source in ANY:
+        for to in ("f32", "f64", "i32", "i64", "u8", "bool"):
+            low = 0 if source == "f32" or source == "f64" else -4
+            wild = 0.0 if source in FLOATS and to not in FLOATS + ["bool"] else 0.3
+            emit("cast", array(source, dims(), wild, low=low), to=to)
+    for dtype in FLOATS + ["i32", "i64"]:
+        if dtype in FLOATS:
+            emit("clip_by_value", array(dtype, dims()), low=-1, high=2)
+        emit("approximate_equal", array("f32", a := dims()), array("f32", a), tolerance=0.5)
+
+
+def reductions():
+    for name in "sum mean prod max min".split():
+        for dtype in NUMBERS:
+            for wild in (0.0, 0.3):
+                shape = dims()
+                x = array(dtype, shape, wild if name not in ("sum", "mean", "prod") or dtype not in FLOATS else 0.05)
+                rank = len(shape)
+                if rank == 0 or chance(0.2):
+                    emit(name, x)
+                else:
+                    emit(name, x, axes=some_axes(rank), keep=chance(0.4))
+    for name in ("any", "all"):
+        for _ in range(8):
+            shape = dims()
+            emit(name, array("bool", shape), **({"axes": some_axes(len(shape)), "keep": chance(0.4)} if shape and chance(0.8) else {}))
+    for name in ("logsumexp", "variance", "std", "count_nonzero"):
+        for _ in range(5):
+            shape = dims()
+            dtype = rng.choice(FLOATS if name != "count_nonzero" else ANY)
+            x = array(dtype, shape, 0.08 if name != "count_nonzero" else 0.3)
+            emit(name, x, **({"axes": some_axes(len(shape)), "keep": chance(0.4)} if shape and chance(0.8) else {}))
+    for name in ("argmax", "argmin"):
+        for dtype in NUMBERS:
+            shape = dims(rng.randint(1, 4), least=1)
+            emit(name, array(dtype, shape, 0.0 if dtype in FLOATS else 0.3), axis=axis(len(shape)))
+    for name in ("cumsum", "cumprod"):
+        for dtype in ["f32", "f64", "i32", "i64", "u8", "i8", "i16", "u16"]:
+            shape = dims(rng.randint(1, 4))
+            emit(name, array(dtype, shape, 0.05 if dtype in FLOATS else 0.3), axis=axis(len(shape)), exclusive=chance(0.5), reverse=chance(0.5))
+
+
+def arrays():
+    for dtype in ANY:
+        for _ in range(2):
+            shape = dims(rng.randint(0, 5))
+            perm = rng.sample(range(len(shape)), len(shape))
+            emit("transpose", array(dtype, shape), perm=perm) if shape else None
+            total = int(np.prod(shape))
+            if total:
+                emit("reshape", array(dtype, shape), dims=[-1] if chance(0.5) else [1, total, 1])
+            emit("expand_dims", array(dtype, shape[:4]), axis=rng.randrange(-len(shape[:4]) - 1, len(shape[:4]) + 1))
+            ones = [i for i, n in enumerate(shape) if n == 1]
+            if ones:
+                emit("squeeze", array(dtype, shape), axes=rng.sample(ones, rng.randint(1, len(ones))))
+            emit("broadcast_to", array(dtype, beside(shape)), dims=shape) if shape else None
+            shape = dims(rng.randint(1, 4))
+            a = axis(len(shape))
+            parts = []
+            for _ in range(rng.randint(1, 3)):
+                own = list(shape)
+                own[a] = rng.choice([0, 1, 2, 3])
+                parts.append(array(dtype, own))
+            emit("concat", *parts, axis=a)
+            emit("stack", *[array(dtype, shape[:4]) for _ in range(rng.randint(1, 3))], axis=axis(len(shape[:4]) + 1))
+            if shape[a] > 0:
+                emit("unstack", array(dtype, shape), axis=a)
+                sizes = [rng.randint(0, shape[a])]
+                sizes.append(shape[a] - sizes[0])
+                emit("split_sizes", array(dtype, shape), sizes=sizes, axis=a)
+                emit("split_many", array(dtype, shape), parts=shape[a], axis=a)
+            begin = [rng.randint(0, n) for n in shape]
+            emit("slice", array(dtype, shape), begin=begin, size=[rng.choice([-1, rng.randint(0, n - b)]) for n, b in zip(shape, begin)])
+            if len(shape) <= 3:
+                emit("tile", array(dtype, shape), multiples=[rng.choice([0, 1, 2, 3]) for _ in shape])
+                if dtype != "bool" or True:
+                    emit("pad", array(dtype, shape), paddings=[rng.randint(0, 2) for _ in range(2 * len(shape))], value=0 if dtype == "bool" else 7) if dtype != "bool" else None
+                large = [max(n, 1) for n in shape]
+                emit("pad_reflect", array(dtype, large), paddings=[rng.randint(0, n - 1) for n in large for _ in range(2)])
+                emit("pad_symmetric", array(dtype, large), paddings=[rng.randint(0, n) for n in large for _ in range(2)])
+            emit("reverse", array(dtype, shape), axes=some_axes(len(shape)))
+            k = some_axes(len(shape))
+            emit("roll", array(dtype, shape), shifts=[rng.randint(-7, 7) for _ in k], axes=k)
+            if shape[a] > 0:
+                i = dims(rng.randint(0, 2))
+                index = np.array([rng.randrange(shape[a]) for _ in range(int(np.prod(i)))], rng.choice([np.int32, np.int64])).reshape(i)
+                emit("gather", array(dtype, shape), index, axis=a)
+            n, m = rng.randint(1, 4), rng.randint(1, 4)
+            emit("matrix_band_part", array(dtype, [*dims(rng.randint(0, 2)), n, m]), lower=rng.randint(-1, n), upper=rng.randint(-1, m))
+            emit("matrix_transpose", array(dtype, dims(rng.randint(2, 5))))
+            if dtype != "bool":
+                emit("matrix_diag", array(dtype, dims(rng.randint(1, 3))))
+                emit("matrix_diag_part", array(dtype, dims(rng.randint(2, 4), least=1)))
+            for mask in range(1):
+                rank = rng.randint(1, 4)
+                shape = dims(rank)
+                count = rng.randint(1, rank)
+                number = lambda: rng.randint(-6, 6)
+                emit("strided_slice", array(dtype, shape), begin=[number() for _ in range(count)], end=[number() for _ in range(count)], strides=[rng.choice([-3, -2, -1, 1, 2, 3]) for _ in range(count)],
+                     begin_mask=rng.randrange(2**count), end_mask=rng.randrange(2**count), ellipsis_mask=rng.choice([0, 0, 1 << rng.randrange(count)]), new_axis_mask=rng.choice([0, 0, 1 << rng.randrange(count)]), shrink_axis_mask=rng.choice([0, 0, 1 << rng.randrange(count)]))
+    for _ in range(10):
+        s = dims(rng.randint(0, 3))
+        index = np.array([rng.randint(-1, 4) for _ in range(int(np.prod(s)))], rng.choice([np.int32, np.int64, np.int8])).reshape(s)
+        name = rng.choice(["f32", "f64", "i32", "i64", "u8"])
+        on = rng.choice([1, 5, 2.5]) if name[0] == "f" else rng.choice([1, 5])
+        emit("one_hot", index, depth=rng.choice([0, 1, 3, 4]), on=on, off=rng.choice([0, 2]), axis=rng.randint(-1, len(s)), dtype=name)
+        emit("sequence_mask", np.array([rng.randint(-1, 5) for _ in range(int(np.prod(s)))], rng.choice([np.int32, np.int64])).reshape(s), maxlen=rng.choice([0, 1, 3, 5]))
+    for dtype in ["f32", "f64", "i32", "i64", "u8", "i8", "i16", "u16"]:
+        for _ in range(3):
+            shape = dims(rng.randint(1, 3), least=1)
+            wild = 0.0 if dtype in FLOATS else 0.3
+            emit("top_k", array(dtype, shape, wild), k=rng.randint(0, shape[-1]))
+            emit("sort", array(dtype, shape, wild), axis=axis(len(shape)), down=chance(0.5)) if dtype[0] != "u" else None
+            emit("argsort", array(dtype, shape, wild), axis=axis(len(shape)), down=chance(0.5)) if dtype[0] != "u" else None
+            x, n = array(dtype, shape, wild), rng.randint(1, 4)
+            ids = np.array([rng.randint(-1, n - 1) for _ in range(shape[0])], rng.choice([np.int32, np.int64]))
+            for op in ("sum", "prod", "max", "min"):
+                emit(f"unsorted_segment_{op}", x, ids, n=n)
+            order = np.sort(np.abs(ids))
+            for op in ("sum", "prod", "max", "min", "mean"):
+                emit(f"segment_{op}", x, order, n=int(order[-1]) + 1)
+            y = np.sort(x, axis=-1)
+            if len(shape) == 1:
+                emit("searchsorted", y, array(dtype, [rng.randint(0, 4)], wild), side=rng.choice(["left", "right"]))
+    for _ in range(6):
+        k = rng.randint(0, 4)
+        emit("in_top_k", array("f32", [3, 4], 0.15), np.array([rng.randint(-1, 5) for _ in range(3)], np.int32), k=k)
+        emit("bincount", np.array([rng.randint(0, 6) for _ in range(rng.randint(0, 8))], np.int32), length=rng.randint(1, 5))
+        emit("confusion_matrix", np.array(a := [rng.randint(0, 2) for _ in range(4)], np.int32), np.array(a[::-1], np.int32), classes=3)
+        emit("histogram_fixed_width", array("f32", [rng.randint(0, 9)], 0.0), low=-2.0, high=2.0, bins=rng.randint(1, 6))
+
+
+def layers():
+    for dtype in ["f32", "f64"]:
+        for _ in range(6):
+            n, h, w, c = rng.choice([1, 2]), rng.randint(1, 7), rng.randint(1, 7), rng.randint(1, 3)
+            x = array(dtype, [n, h, w, c], 0.0, -1, 1)
+            size, strides = [rng.randint(1, 4), rng.randint(1, 4)], [rng.randint(1, 3), rng.randint(1, 3)]
+            padding = rng.choice(["SAME", "VALID"])
+            for pool in ("max_pool", "avg_pool"):
+                emit(pool, array(dtype, [n, h, w, c], 0.2 if pool == "max_pool" else 0.0), size=size, strides=strides, padding=padding)
+            kernel = array(dtype, [rng.randint(1, 4), rng.randint(1, 4), c, rng.randint(1, 3)], 0.0, -1, 1)
+            emit("conv2d", x, kernel, strides=strides, padding=padding, dilations=[1, 1])
+            emit("conv2d", x, kernel, strides=[1, 1], padding=padding, dilations=[rng.randint(1, 3), rng.randint(1, 3)])
+            emit("depthwise_conv2d", x, kernel, strides=[strides[0]] * 2, padding=padding)
+            explicit = [rng.randint(0, 2) for _ in range(4)]
+            emit("conv2d_explicit", x, kernel, strides=strides, padding=explicit)
+            wide = array(dtype, [n, rng.randint(1, 9), c], 0.0)
+            emit("conv1d", wide, array(dtype, [rng.randint(1, 4), c, 2], 0.0), stride=rng.randint(1, 3), padding=padding)
+            emit("max_pool1d", wide, size=rng.randint(1, 3), stride=rng.randint(1, 3), padding=padding)
+            emit("avg_pool1d", wide, size=rng.randint(1, 3), stride=rng.randint(1, 3), padding=padding)
+            deep = array(dtype, [1, rng.randint(1, 4), rng.randint(1, 4), rng.randint(1, 4), c], 0.0)
+            emit("conv3d", deep, array(dtype, [rng.randint(1, 2), rng.randint(1, 3), rng.randint(1, 2), c, 2], 0.0), strides=[rng.randint(1, 2) for _ in range(3)], padding=padding)
+            emit("max_pool3d", deep, size=[rng.randint(1, 3) for _ in range(3)], strides=[rng.randint(1, 2) for _ in range(3)], padding=padding)
+            if dtype == "f32":
+                emit("avg_pool3d", deep, size=[rng.randint(1, 3) for _ in range(3)], strides=[rng.randint(1, 2) for _ in range(3)], padding=padding)
+            b = rng.randint(2, 3)
+            emit("space_to_depth", array(dtype, [n, b * rng.randint(1, 2), b * rng.randint(1, 2), c]), block=b)
+            emit("depth_to_space", array(dtype, [n, rng.randint(1, 2), 2, b * b * c]), block=b)
+            shape = dims(rng.randint(1, 4), least=1)
+            emit("softmax", array(dtype, shape, 0.03), axis=axis(len(shape)))
+            emit("log_softmax", array(dtype, shape, 0.03), axis=axis(len(shape)))
+            rows = rng.randint(1, 4)
+            emit("softmax_cross_entropy", array(dtype, [rows, 4], 0.0), np.full([rows, 4], 0.25, DTYPES[dtype]))
+            emit("sparse_softmax_cross_entropy", array(dtype, [rows, 4], 0.0), np.array([rng.randint(0, 4) for _ in range(rows)], np.int32))
+            emit("sigmoid_cross_entropy", array(dtype, [rows, 4], 0.0), array(dtype, [rows, 4], 0.0, 0, 1))
+            emit("bias_add", array(dtype, s := dims(rng.randint(2, 5))), array(dtype, [s[-1]]))
+            emit("l2_loss", array(dtype, dims(), 0.03))
+            emit("l2_normalize", array(dtype, shape, 0.0), axes=some_axes(len(shape)))
+            emit("local_response_normalization", array("f32", [n, h, w, rng.randint(1, 6)], 0.0), depth_radius=rng.randint(0, 3), bias=1.0, alpha=0.5, beta=0.75)
+            p, q, r = rng.randint(0, 4), rng.randint(0, 4), rng.randint(0, 4)
+            ta, tb = chance(0.5), chance(0.5)
+            lead = dims(rng.randint(0, 2))
+            emit("matmul", array(dtype, [*lead, *([q, p] if ta else [p, q])], 0.02, -1, 1), array(dtype, [*beside(lead), *([r, q] if tb else [q, r])], 0.02, -1, 1), transpose_a=ta, transpose_b=tb)
+    for dtype in ("i32", "i64"):
+        for _ in range(4):
+            p, q, r = rng.randint(0, 4), rng.randint(0, 4), rng.randint(0, 4)
+            emit("matmul", array(dtype, [p, q]), array(dtype, [q, r]))
+    for method in ("nearest", "bilinear", "bicubic", "area"):
+        for _ in range(6):
+            places = rng.choice(["corner", "aligned", "centers"]) if method != "area" else "corner"
+            if (method, places) == ("bicubic", "aligned"):
+                # TensorFlow's rows that are the same come out an ulp apart.
+                continue
+            emit("resize", array("f32", [1, rng.randint(1, 5), rng.randint(1, 5), 2], 0.0), method=method, places=places, size=[rng.randint(1, 7), rng.randint(1, 7)])
+
+
+if __name__ == "__main__":
+    print("# Made by tests/oracle/probes.py with TensorFlow", tf.__version__)
+    elementwise()
+    reductions()
+    arrays()
+    layers()
