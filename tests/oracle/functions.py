@@ -54,6 +54,9 @@ def unary():
         case("invert", tf.bitwise.invert, np.array(INTS[dtype], dtype))
     for name, f in functions.items():
         case(name, f, np.zeros([2, 0], f32), **given.get(name, {}))
+    # Where the slope is infinite, but nothing reaches it.
+    for name, f in {"sqrt": tf.sqrt, "rsqrt": tf.rsqrt, "reciprocal": tf.reciprocal}.items():
+        grad(f"{name}_where_positive", lambda x: tf.where(x > 0, f(x), tf.zeros_like(x)), np.array([0.0, 0.25, 4.0, -0.0], f32))
     for dtype in (i32, i64, u8):
         case("relu6", tf.nn.relu6, np.array(INTS[dtype], dtype))
         case("round", tf.round, np.array(INTS[dtype], dtype))

@@ -93,7 +93,8 @@ def unary():
         round=tf.round, logical_not=tf.logical_not, asin=tf.asin, acos=tf.acos, atan=tf.atan, sinh=tf.sinh, cosh=tf.cosh,
         asinh=tf.asinh, acosh=tf.acosh, atanh=tf.atanh, erf=tf.erf, erfc=tf.erfc, lgamma=tf.lgamma, digamma=tf.digamma,
         softsign=tf.nn.softsign, relu6=tf.nn.relu6, selu=tf.nn.selu, invert=tf.bitwise.invert, log_sigmoid=tf.log_sigmoid,
-        gelu=tf2.nn.gelu, swish=tf.nn.swish, reciprocal_no_nan=tf.math.reciprocal_no_nan, crelu=tf.nn.crelu,
+        gelu=tf2.nn.gelu, swish=tf.nn.swish, erfinv=tf.math.erfinv, ndtri=tf.math.ndtri, bessel_i0=tf.math.bessel_i0,
+        bessel_i0e=tf.math.bessel_i0e, bessel_i1=tf.math.bessel_i1, bessel_i1e=tf.math.bessel_i1e, matrix_exponential=tf.linalg.expm, reciprocal_no_nan=tf.math.reciprocal_no_nan, crelu=tf.nn.crelu,
         is_nan=tf.is_nan, is_inf=tf.is_inf, is_finite=tf.is_finite, l2_loss=tf.nn.l2_loss, zero_fraction=tf.nn.zero_fraction,
         shape_of=tf.shape, size_of=tf.size, rank_of=tf.rank, diag=tf.diag, diag_part=tf.diag_part, matrix_diag=tf.matrix_diag,
         matrix_diag_part=tf.matrix_diag_part, matrix_transpose=tf.matrix_transpose, trace=tf.trace, lbeta=tf.lbeta,
@@ -125,7 +126,7 @@ def binary():
         sigmoid_cross_entropy=lambda x, y: tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=x),
         select=tf.where_v2, tensor_scatter_update=tf.tensor_scatter_nd_update, tensor_scatter_add=tf.tensor_scatter_nd_add,
         tensor_scatter_sub=tf.tensor_scatter_nd_sub, polyval=lambda x, *c: tf.math.polyval(list(c), x),
-        add_n=lambda *x: tf.add_n(x), segment_sum=tf.segment_sum, segment_prod=tf.segment_prod, segment_max=tf.segment_max,
+        add_n=lambda *x: tf.add_n(x), igamma=tf.igamma, igammac=tf.igammac, betainc=tf.betainc, segment_sum=tf.segment_sum, segment_prod=tf.segment_prod, segment_max=tf.segment_max,
         segment_min=tf.segment_min, segment_mean=tf.segment_mean,
     )
     return {name: plain(f) for name, f in functions.items()}
@@ -140,7 +141,28 @@ def reductions():
     return {name: reduction(f) for name, f in functions.items()}
 
 
-METHODS = unary() | binary() | reductions() | {
+def in_halves(f, dtype):
+    return lambda a, x, y: tf.cast(f(tf.cast(x, dtype), tf.cast(y, dtype)), x.dtype)
+
+
+def halves():
+    """One operation in numbers of 16 bits, which rounds once."""
+    functions = dict(add=tf.add, sub=tf.subtract, mul=tf.multiply, maximum=tf.maximum)
+    dtypes = {"f16": tf.float16, "bf16": tf.bfloat16}
+    return {f"{name}_in_{dtype}": in_halves(f, t) for name, f in functions.items() for dtype, t in dtypes.items()}
+
+
+def cond(a, p, x, y):
+    return tf.cond(p, lambda: tf.tanh(x) + y, lambda: x * y)
+
+
+def case(a, p, q, x, y):
+    return tf.case([(p, lambda: x + y), (q, lambda: x * tf.sin(y))], default=lambda: x - y)
+
+
+METHODS = unary() | binary() | reductions() | halves() | {
+    "cond": cond,
+    "case": case,
     "leaky_relu": lambda a, x: tf.nn.leaky_relu(x, a["slope"]),
     "cast": lambda a, x: tf.cast(x, DTYPES[a["to"]]),
     "clip_by_value": lambda a, x: tf.clip_by_value(x, a["low"], a["high"]),

@@ -812,6 +812,54 @@ def lbeta(g):
     g.add("lbeta", positive(g, within(g, x, -6, 6), 0.5))
 
 
+def special(g):
+    name = g.rng.choice(list(SPECIAL))
+    g.add(name, within(g, g.any(), *SPECIAL[name]))
+
+
+SPECIAL = {"bessel_i0": (-4, 4), "bessel_i0e": (-4, 4), "bessel_i1": (-4, 4), "bessel_i1e": (-4, 4), "erfinv": (-0.8, 0.8)}
+
+
+def quantile(g):
+    x = within(g, g.any(), -0.4, 0.4)
+    g.add("ndtri", g.one("add", x, g.literal(x.letter, 0.5)))
+
+
+def incomplete(g):
+    a = positive(g, g.any(), 0.5)
+    if chance(g, 0.3):
+        x = within(g, g.any(), -0.4, 0.4)
+        x = g.one("add", x, g.literal(x.letter, 0.5))
+        g.add("betainc", g.literal(x.letter, g.rng.choice([0.75, 2.5])), g.literal(x.letter, g.rng.choice([0.5, 1.5])), x)
+    else:
+        g.add(g.rng.choice(["igamma", "igammac"]), a, positive(g, beside(g, a), 0.5))
+
+
+def exponential(g):
+    n = g.rng.randint(1, 3)
+    x = g.any(None, [2, 3], lambda e: e.shape[-2:] == [n, n] and e.size > 0)
+    g.add("matrix_exponential", within(g, x, -1, 1))
+
+
+def half(g):
+    x = within(g, g.any(), -8, 8)
+    y = g.pick(x.letter, keep=lambda e: e.shape == x.shape) or g.source(x.letter, x.shape)
+    g.add(g.rng.choice("add sub mul maximum".split()) + g.rng.choice(["_in_f16", "_in_bf16"]), x, within(g, y, -8, 8))
+
+
+def truth(g):
+    return g.pick("b", [0]) or g.source("b", [])
+
+
+def choice(g):
+    x = g.any()
+    y = g.pick(x.letter, keep=lambda e: e.shape == x.shape) or g.source(x.letter, x.shape)
+    if chance(g, 0.5):
+        g.add("cond", truth(g), x, y)
+    else:
+        g.add("case", truth(g), truth(g), x, y)
+
+
 DRAWERS = [
     (smooth, 8), (gelu, 0.4), (leaky, 0.5), (steps, 1.5), (guarded, 3), (above, 3), (arithmetic, 10), (quotient, 4), (power, 1), (zeta, 0.2),
     (integers, 2), (integer_one, 1), (integer_quotient, 1), (shift, 0.5), (integer_power, 0.3), (compare, 1.5), (near, 0.2), (logic, 1), (select, 2),
@@ -822,3 +870,6 @@ DRAWERS = [
     (further_convolution, 0.6), (pool, 1), (bias, 0.7), (normalization, 1), (softmax, 1.2), (entropy, 1), (order, 1.2), (segment, 1),
     (statistics, 0.5), (system, 1), (picture, 1.5), (cross, 0.2), (polynomial, 0.3), (dynamic, 0.3), (lbeta, 0.2),
 ]
+
+# What graphs after the first 1,000 may draw besides.
+NEWER = [(special, 2), (quantile, 0.5), (incomplete, 2), (exponential, 1.5), (half, 3), (choice, 5)]

@@ -35,6 +35,9 @@ pub(crate) fn build(case: &Case, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "igamma" => x[0].igamma(x[1]),
         "igammac" => x[0].igammac(x[1]),
         "random_gamma_grad" => x[0].random_gamma_grad(x[1]),
+        "sqrt_where_positive" => x[0].greater(0.0).select(x[0].sqrt(), x[0].zeros_like()),
+        "rsqrt_where_positive" => x[0].greater(0.0).select(x[0].rsqrt(), x[0].zeros_like()),
+        "reciprocal_where_positive" => x[0].greater(0.0).select(x[0].reciprocal(), x[0].zeros_like()),
         "round" => x[0].round(),
         "random_gamma" => match x {
             [a] => a.random_gamma(&[a_of(case, "samples")], Some(a_of(case, "seed") as i64)),

@@ -83,10 +83,21 @@ fn promised(case: &Case) -> Nearness {
             Sums(512)
         }
         _ if gradient => Sums(8),
-        "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tan" | "tanh" | "sigmoid" | "softplus" | "pow"
-        | "rsqrt" => Ulps(4),
+        "exp"
+        | "expm1"
+        | "log"
+        | "log1p"
+        | "sin"
+        | "cos"
+        | "tan"
+        | "tanh"
+        | "sigmoid"
+        | "softplus"
+        | "pow"
+        | "rsqrt"
+        | "rsqrt_where_positive" => Ulps(4),
         // TensorFlow refines the instruction's estimate, to an ulp.
-        "reciprocal" => Ulps(1),
+        "reciprocal" | "reciprocal_where_positive" => Ulps(1),
         "max" | "min" => Sums(0),
         "sum" | "mean" | "prod" | "cumsum" | "cumprod" | "l2_loss" | "matmul" | "conv2d" | "avg_pool" | "bias_add" => {
             Sums(8)

@@ -1,7 +1,7 @@
 //! Element-wise operations: local derivatives, summed back over what was broadcast.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::{BinaryOp, CompareOp, Op, UnaryOp};
+use dormouse_value::{BinaryOp, CompareOp, LogicalOp, Op, UnaryOp};
 use smallvec::smallvec;
 
 use super::{Found, Site};
@@ -13,9 +13,9 @@ pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
         UnaryOp::Neg => -dy,
         UnaryOp::Abs => dy * u(UnaryOp::Sign, x),
         UnaryOp::Square => dy * (x * 2.0),
-        UnaryOp::Sqrt => dy * 0.5 / y,
-        UnaryOp::Rsqrt => dy * (y * y * y) * -0.5,
-        UnaryOp::Reciprocal => -dy * (y * y),
+        UnaryOp::Sqrt => none_of_none(s, dy, y.equal(0.0), dy * 0.5 / y),
+        UnaryOp::Rsqrt => none_of_none(s, dy, u(UnaryOp::Abs, y).equal(f64::INFINITY), dy * (y * y * y) * -0.5),
+        UnaryOp::Reciprocal => none_of_none(s, dy, u(UnaryOp::Abs, y).equal(f64::INFINITY), -dy * (y * y)),
         UnaryOp::Exp => dy * y,
         UnaryOp::Expm1 => dy * u(UnaryOp::Exp, x),
         UnaryOp::Log => dy / x,
@@ -86,6 +86,13 @@ pub(super) fn unary(op: UnaryOp, s: &Site<'_>) -> Found {
 /// The slope of selu above 0, and what it is below, far out, with its sign turned: TensorFlow's.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_9;
+
+/// A gradient, and 0 where the slope is not finite but nothing reaches it, as in TensorFlow: so what is chosen from elsewhere there is
+/// not spoiled.
+fn none_of_none(s: &Site<'_>, dy: Tensor, steep: Tensor, gradient: Tensor) -> Tensor {
+    let spoiled = s.graph.apply(Op::Logical(LogicalOp::And), &[steep, dy.equal(0.0)]);
+    s.graph.apply(Op::Select, &[spoiled, dy.zeros_like(), gradient])
+}
 
 /// A function of x where it is not 0, and ½ where it is.
 fn half_at_zero(s: &Site<'_>, f: impl Fn(Tensor) -> Tensor) -> Tensor {
