@@ -18,6 +18,7 @@ mod scatter_nd;
 mod search_sorted;
 mod segment;
 mod strided;
+mod sum_rows;
 #[cfg(test)]
 mod testing;
 mod tile_grad;
@@ -40,6 +41,7 @@ pub(crate) use scatter_nd::scatter_nd;
 pub(crate) use search_sorted::search_sorted;
 pub(crate) use segment::{segment, segment_spread};
 pub(crate) use strided::{concat_grad, slice, slice_like, tile, transpose};
+pub use sum_rows::compile_sum_rows;
 pub(crate) use tile_grad::tile_grad;
 pub(crate) use top_k::top_k;
 

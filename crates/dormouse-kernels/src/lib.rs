@@ -27,6 +27,7 @@ mod precision;
 mod random;
 mod reduction;
 
+pub use array::compile_sum_rows;
 pub use dense::compile_constant;
 pub use dispatch::{compile, compile_freely};
 pub use elementwise::cast_path;

@@ -55,6 +55,8 @@ fn action(instruction: &Instruction) -> String {
             format!("{} columns reduced by {:?}", steps(body), columns.reduces.as_slice())
         }
         Action::LossGradient(around) => format!("{around:?}"),
+        Action::SumRows { .. } => "SumRows".to_owned(),
+        Action::UpdateRows(op) => format!("UpdateRows by {op:?}"),
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { distribution, .. } => format!("{distribution:?}"),
     }

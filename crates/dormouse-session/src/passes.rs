@@ -9,6 +9,7 @@ mod hoist;
 mod loss;
 mod order;
 mod products;
+mod rows;
 mod simplify;
 
 use dormouse_kernels::Spec;
@@ -36,6 +37,7 @@ const PASSES: &[Pass] = &[
     ("hoist", hoist::hoist, Optimize::Full),
     ("join", products::join, Optimize::Full),
     ("share", products::share, Optimize::Exact),
+    ("rows", rows::rows, Optimize::Full),
     ("loss", loss::surround, Optimize::Exact),
     ("fuse", fuse::fuse, Optimize::Exact),
 ];
@@ -64,6 +66,8 @@ fn op_of(instruction: &Instruction) -> Option<&Op> {
         | Action::LoopReduction(..)
         | Action::LoopColumns(..)
         | Action::LossGradient(_)
+        | Action::SumRows { .. }
+        | Action::UpdateRows(_)
         | Action::Custom(_)
         | Action::Random { .. } => None,
     }

@@ -24,13 +24,21 @@ const LOOKED_AT: usize = 16;
 fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> SmallVec<[usize; 4]> {
     match &instruction.action {
         Action::Loop(body) => elementwise_inputs(body),
-        Action::Op(_) | Action::LoopColumns(..) | Action::LossGradient(_) | Action::Random { .. } if result == 0 => {
+        Action::Op(_)
+        | Action::LoopColumns(..)
+        | Action::LossGradient(_)
+        | Action::UpdateRows(_)
+        | Action::Random { .. }
+            if result == 0 =>
+        {
             kernel.in_place.iter().copied().collect()
         }
         Action::Op(_)
         | Action::LoopReduction(..)
         | Action::LoopColumns(..)
         | Action::LossGradient(_)
+        | Action::SumRows { .. }
+        | Action::UpdateRows(_)
         | Action::Custom(_)
         | Action::Random { .. } => SmallVec::new(),
     }

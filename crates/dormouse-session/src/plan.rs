@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
     Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_freely, compile_loop,
-    compile_loop_columns, compile_loop_reduction, compile_loss_gradient, compile_random, reserve,
+    compile_loop_columns, compile_loop_reduction, compile_loss_gradient, compile_random, compile_sum_rows, reserve,
 };
-use dormouse_value::Value;
+use dormouse_value::{Op, Value};
 
 use crate::error::{Kind, Result};
 use crate::frame::Frame;
@@ -260,6 +260,15 @@ fn kernel(
         Action::LoopColumns(body, columns) => compile_loop_columns(body, columns.kept, &columns.reduces),
         Action::LossGradient(around) => {
             compile_loss_gradient(*around, &specs(&instruction.operands), &specs(&instruction.results))
+        }
+        Action::SumRows { extent } => {
+            compile_sum_rows(*extent, &specs(&instruction.operands), &specs(&instruction.results))
+        }
+        Action::UpdateRows(op) => {
+            let op = Op::ScatterNd { op: *op, batch_dims: 0 };
+            let kernel = compile(&op, &specs(&instruction.operands), &specs(&instruction.results))?;
+            // The rows are those of a sum over rows, which has looked at them.
+            Ok(Kernel { fallible: false, ..kernel })
         }
         Action::Custom(custom) => {
             let op = custom.op().map_err(KernelError::new)?;

@@ -3,7 +3,7 @@
 
 use dormouse_graph::{Custom, NodeId, Seeds, VariableId};
 use dormouse_kernels::{Loop, LossGradient, Spec};
-use dormouse_value::{Distribution, Op, ReduceOp, Value};
+use dormouse_value::{Distribution, Op, ReduceOp, ScatterOp, Value};
 use smallvec::SmallVec;
 
 /// The place of a value in its program.
@@ -49,6 +49,10 @@ pub(crate) enum Action {
     LoopColumns(Box<Loop>, Columns),
     /// A sparse softmax cross-entropy and its gradient, with what stands around it.
     LossGradient(LossGradient),
+    /// The gradient of a gather from an array of so many rows, as the rows that were taken, each once, and where they are.
+    SumRows { extent: usize },
+    /// An update of rows that are known to be there.
+    UpdateRows(ScatterOp),
     /// An operation of the program's own.
     Custom(Custom),
     /// A draw; `generator` is the place of the node's counter in the session.
@@ -71,6 +75,8 @@ impl Action {
             | Action::LoopReduction(..)
             | Action::LoopColumns(..)
             | Action::LossGradient(_)
+            | Action::SumRows { .. }
+            | Action::UpdateRows(_)
             | Action::Custom(_)
             | Action::Random { .. } => false,
         }

@@ -211,7 +211,7 @@ impl Body for Gather {
 }
 
 /// The shared scratch, aligned to 64, as numbers.
-fn shared(args: &Args<'_>) -> *mut usize {
+pub(super) fn shared(args: &Args<'_>) -> *mut usize {
     args.shared.cast()
 }
 

@@ -46,6 +46,8 @@ impl Lowering<'_> {
             | Action::LoopReduction(..)
             | Action::LoopColumns(..)
             | Action::LossGradient(_)
+            | Action::SumRows { .. }
+            | Action::UpdateRows(_)
             | Action::Custom(_)
             | Action::Random { .. } => self.add(node, action, operands, specs),
         }

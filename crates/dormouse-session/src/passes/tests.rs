@@ -36,6 +36,8 @@ fn shape_of(program: &Program) -> Vec<String> {
             format!("loop of {}, {} columns", body.steps.len(), columns.reduces.len())
         }
         Action::LossGradient(around) => format!("{around:?}"),
+        Action::SumRows { .. } => "SumRows".to_owned(),
+        Action::UpdateRows(op) => format!("UpdateRows by {op:?}"),
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { .. } => "random".to_owned(),
     };
