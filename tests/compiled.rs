@@ -185,3 +185,49 @@ fn losses_with_what_stands_around_them() {
         }
     }
 }
+
+/// An embedding that is trained by rows, with duplicates among the words, and a norm over all gradients.
+#[test]
+fn rows_of_an_embedding() {
+    for clipped in [false, true] {
+        let trained = |optimize: Optimize, threads: usize| {
+            let graph = Graph::new();
+            let words = graph.placeholder(DType::I32, shape![?, 3]);
+            let embedding = graph.variable(graph.random(&[50, 8], Normal::new(1.0).seed(1)));
+            let weights = graph.variable(graph.random(&[8, 2], Normal::new(1.0).seed(2)));
+            let y = embedding.gather(words).sum_over([1]).matmul(weights);
+            let loss = y.tanh().square().mean();
+            let slopes = gradients(loss, [embedding, weights]);
+            let norm = (graph.add_n(&slopes.map(|slope| slope.l2_loss())) * 2.0).sqrt();
+            let scale = if clipped { 0.1 / norm.maximum(0.1) } else { graph.constant(0.5_f32) };
+            let steps = [embedding, weights].map(|v| v.assign_sub(slopes[usize::from(v == weights)] * scale * 0.3));
+            let train = graph.group(steps.map(Tensor::operation));
+            let options = SessionOptions { optimize, threads: Some(threads), ..SessionOptions::default() };
+            let init = graph.initializer();
+            let session = Session::with_options(&graph, options).unwrap();
+            session.run(init, ()).unwrap();
+            let mut losses = Vec::new();
+            for step in 0..5 {
+                let ids = Value::from_elements(&[4, 3], (0..12).map(|i| (i * 7 + step) % 5 * 9).collect()).unwrap();
+                let (loss, ()) = session.run((loss, train), feeds![words => &ids]).unwrap();
+                losses.push(loss.scalar::<f32>().unwrap());
+            }
+            // A word that is not there is an error that changes nothing.
+            let before = session.run(embedding, ()).unwrap();
+            let wrong = Value::from_elements(&[1, 3], vec![1, 50, 2]).unwrap();
+            let error = session.run(train, feeds![words => &wrong]).unwrap_err().to_string();
+            assert!(error.contains("50"), "{error}");
+            let after = session.run(embedding, ()).unwrap();
+            assert_eq!(before.to_vec::<f32>().unwrap(), after.to_vec::<f32>().unwrap());
+            (losses, after.to_vec::<f32>().unwrap())
+        };
+        let expected = trained(Optimize::None, 1);
+        assert_eq!(expected, trained(Optimize::Exact, 2));
+        let full = trained(Optimize::Full, 1);
+        assert_eq!(full, trained(Optimize::Full, 8));
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + a.abs()));
+        assert!(near(&expected.0, &full.0) && near(&expected.1, &full.1), "{expected:?}\n{full:?}");
+        // Without a norm the rows get the very same numbers.
+        assert!(clipped || expected == full);
+    }
+}

@@ -29,7 +29,8 @@ enum Use {
 
 pub(super) fn rows(program: &mut Program) {
     let is_gradient = |i: &Instruction| matches!(op_of(i), Some(Op::GatherGrad { axis: 0 }));
-    let found: Vec<usize> = (0..program.instructions.len()).filter(|i| is_gradient(&program.instructions[*i])).collect();
+    let found: Vec<usize> =
+        (0..program.instructions.len()).filter(|i| is_gradient(&program.instructions[*i])).collect();
     if found.is_empty() {
         return;
     }
@@ -40,10 +41,12 @@ pub(super) fn rows(program: &mut Program) {
         }
     }
     let ends: FxHashSet<ValueId> = program.ends().map(|v| program.root(v)).collect();
-    let mut before: FxHashMap<usize, Instruction> = FxHashMap::default();
+    let mut sums = Vec::new();
     for i in found {
         let gradient = &program.instructions[i];
-        let (&[dy, indices, _], &[dense]) = (gradient.operands.as_slice(), gradient.results.as_slice()) else { continue };
+        let (&[dy, indices, _], &[dense]) = (gradient.operands.as_slice(), gradient.results.as_slice()) else {
+            continue;
+        };
         let (spec, count) = (program.spec(dense).clone(), program.spec(indices).len());
         if count == 0 || !spec.dtype.is_float() || spec.dims[0] < SPARSE * count {
             continue;
@@ -61,15 +64,8 @@ pub(super) fn rows(program: &mut Program) {
         let places = program.add_value(Spec::new(index, &[count, 1]), Origin::Computed);
         let extent = spec.dims[0];
         let node = program.instructions[i].node;
-        before.insert(
-            i,
-            Instruction {
-                action: Action::SumRows { extent },
-                operands: smallvec![dy, indices],
-                results: smallvec![rows, places],
-                node,
-            },
-        );
+        let (operands, results) = (smallvec![dy, indices], smallvec![rows, places]);
+        sums.push((i, Instruction { action: Action::SumRows { extent }, operands, results, node }));
         // Gradients come before what is made of them.
         let mut sparse: FxHashMap<ValueId, ValueId> = std::iter::once((dense, rows)).collect();
         uses.sort_by_key(|(at, _)| *at);
@@ -94,7 +90,7 @@ pub(super) fn rows(program: &mut Program) {
             }
         }
     }
-    for (at, instruction) in before {
+    for (at, instruction) in sums {
         program.instructions[at] = instruction;
     }
 }
@@ -127,14 +123,12 @@ fn trace(
             }
             (Op::Binary(op), &[a, b]) if (a == gradient) != (b == gradient) => {
                 let of = if a == gradient { b } else { a };
-                let op = match op {
-                    BinaryOp::Add => ScatterOp::Add,
-                    BinaryOp::Sub if b == gradient => ScatterOp::Sub,
-                    _ => return None,
-                };
-                if program.spec(of).dims != *dims {
+                let adds = *op == BinaryOp::Add;
+                let updates = adds || *op == BinaryOp::Sub && b == gradient;
+                if !updates || program.spec(of).dims != *dims {
                     return None;
                 }
+                let op = if adds { ScatterOp::Add } else { ScatterOp::Sub };
                 updated = true;
                 Use::Update { of, op }
             }

@@ -174,6 +174,23 @@ fn a_loss_takes_in_its_bias() {
 }
 
 #[test]
+fn gradients_of_gathers_stay_rows() {
+    let graph = Graph::new();
+    let words = graph.placeholder(DType::I32, shape![4]);
+    let dy = graph.placeholder(DType::F32, shape![4, 2]);
+    let array = graph.variable(graph.zeros(&[100, 2]));
+    let slope = graph.apply(Op::GatherGrad { axis: 0 }, &[dy, words, array.before_run()]);
+    let norm = slope.l2_loss();
+    let new = array.assign_sub(slope * (1.0 / norm));
+    let feeds: [(Tensor, &[usize]); 2] = [(words, &[4]), (dy, &[4, 2])];
+    let all = shape_of(&program(&graph, &[norm, new], &feeds, Optimize::Full));
+    assert!(all.contains(&"SumRows".to_owned()) && all.contains(&"UpdateRows by Sub".to_owned()), "{all:?}");
+    // One that is asked for is whole, and so is that of an array of few rows.
+    let all = shape_of(&program(&graph, &[slope, new], &feeds, Optimize::Full));
+    assert!(all.contains(&"GatherGrad".to_owned()) && !all.contains(&"SumRows".to_owned()), "{all:?}");
+}
+
+#[test]
 fn a_factor_that_many_read_transposed_is_transposed_once() {
     let graph = Graph::new();
     let w = graph.placeholder(DType::F32, shape![5, 6]);
