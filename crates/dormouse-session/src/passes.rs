@@ -1,5 +1,6 @@
 //! Passes: programs into better programs. One rule a file; the order is one list, with its reasons.
 
+mod assemble;
 mod broadcasts;
 mod cse;
 mod dead;
@@ -34,6 +35,7 @@ const PASSES: &[Pass] = &[
     ("factor", broadcasts::factor, Optimize::Full),
     ("cse", cse::cse, Optimize::Exact),
     ("dead", dead::dead, Optimize::Exact),
+    ("assemble", assemble::assemble, Optimize::Full),
     ("hoist", hoist::hoist, Optimize::Full),
     ("join", products::join, Optimize::Full),
     ("share", products::share, Optimize::Exact),

@@ -147,7 +147,7 @@ pub(super) fn reads(program: &Program) -> Vec<u32> {
 }
 
 /// Puts instructions before others, and leaves some out.
-fn insert(program: &mut Program, before: Vec<Vec<Instruction>>, gone: &[bool]) {
+pub(super) fn insert(program: &mut Program, before: Vec<Vec<Instruction>>, gone: &[bool]) {
     if before.iter().all(Vec::is_empty) {
         return;
     }
