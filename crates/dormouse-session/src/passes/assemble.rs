@@ -27,7 +27,7 @@ pub(super) fn assemble(program: &mut Program) {
     }
     let mut before: Vec<Vec<Instruction>> = (0..program.instructions.len()).map(|_| Vec::new()).collect();
     let mut gone = vec![false; program.instructions.len()];
-    for i in 0..program.instructions.len() {
+    for (i, before) in before.iter_mut().enumerate() {
         if !is_sum(&program.instructions[i]) {
             continue;
         }
@@ -61,7 +61,7 @@ pub(super) fn assemble(program: &mut Program) {
             } else {
                 let whole = program.add_value(sum.clone(), Origin::Computed);
                 let node = program.instructions[i].node;
-                before[i].push(Instruction { action, operands, results: smallvec![whole], node });
+                before.push(Instruction { action, operands, results: smallvec![whole], node });
                 rest.push(whole);
                 program.instructions[i].operands = rest;
             }

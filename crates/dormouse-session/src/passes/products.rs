@@ -148,7 +148,7 @@ pub(super) fn reads(program: &Program) -> Vec<u32> {
 
 /// Puts instructions before others, and leaves some out.
 pub(super) fn insert(program: &mut Program, before: Vec<Vec<Instruction>>, gone: &[bool]) {
-    if before.iter().all(Vec::is_empty) {
+    if before.iter().all(Vec::is_empty) && !gone.contains(&true) {
         return;
     }
     let old = std::mem::take(&mut program.instructions);

@@ -179,15 +179,12 @@ fn gradients_of_slices_that_tile_a_whole_are_put_side_by_side() {
     let whole = graph.placeholder(DType::F32, shape![4, 6]);
     let parts: Vec<Tensor> = (0..3).map(|_| graph.placeholder(DType::F32, shape![4, 2])).collect();
     let beside = graph.placeholder(DType::F32, shape![4, 6]);
-    let padded = |part: Tensor, at: i64| {
-        graph.apply(Op::SliceGrad { begin: [0, at].into_iter().collect() }, &[part, whole])
-    };
+    let padded =
+        |part: Tensor, at: i64| graph.apply(Op::SliceGrad { begin: [0, at].into_iter().collect() }, &[part, whole]);
     let pieces = [padded(parts[1], 2), padded(parts[2], 4), padded(parts[0], 0)];
     let mut feeds: Vec<(Tensor, &[usize])> = parts.iter().map(|part| (*part, &[4, 2][..])).collect();
     feeds.extend([(whole, &[4, 6][..]), (beside, &[4, 6][..])]);
-    let of = |tensors: &[Tensor], allowed| {
-        shape_of(&program(&graph, &[graph.add_n(tensors)], &feeds, allowed))
-    };
+    let of = |tensors: &[Tensor], allowed| shape_of(&program(&graph, &[graph.add_n(tensors)], &feeds, allowed));
     assert_eq!(of(&pieces, Optimize::Full), ["Concat"]);
     assert_eq!(of(&pieces, Optimize::Exact), ["SliceGrad", "SliceGrad", "SliceGrad", "AddN"]);
     assert_eq!(of(&[pieces[0], beside, pieces[1], pieces[2]], Optimize::Full), ["Concat", "AddN"]);
