@@ -20,6 +20,10 @@ use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
 /// Groups of products that are looked at; each may take a look at the whole program.
 const GROUPS: usize = 64;
+/// Looks at an instruction for each one that there is, after which groups are left as they are; of programs up to a size,
+/// all are looked at.
+const LOOKS: usize = 4;
+const LOOKS_AT_LEAST: usize = 1 << 18;
 
 pub(super) fn hoist(program: &mut Program) {
     let groups = groups(program);
@@ -143,6 +147,11 @@ struct Rewriting<'a> {
     readers: Vec<Vec<usize>>,
     /// Rows of factors by where they begin and end.
     cut: FxHashMap<(ValueId, usize, usize), ValueId>,
+    /// The number of the last search that has come by each value, and of the newest.
+    seen: Vec<u32>,
+    search: u32,
+    /// Looks at instructions that are left.
+    looks: usize,
 }
 
 impl<'a> Rewriting<'a> {
@@ -150,7 +159,16 @@ impl<'a> Rewriting<'a> {
         let old = std::mem::take(&mut program.instructions);
         let readers = vec![Vec::new(); program.values.len()];
         let nodes = old.iter().map(|i| i.node).collect();
-        let mut rewriting = Rewriting { program, instructions: Vec::new(), nodes, readers, cut: FxHashMap::default() };
+        let mut rewriting = Rewriting {
+            program,
+            instructions: Vec::new(),
+            nodes,
+            readers,
+            cut: FxHashMap::default(),
+            seen: Vec::new(),
+            search: 0,
+            looks: LOOKS_AT_LEAST.max(LOOKS * old.len()),
+        };
         for (place, instruction) in old.into_iter().enumerate() {
             rewriting.push(place, instruction);
         }
@@ -180,21 +198,25 @@ impl<'a> Rewriting<'a> {
         [dims[0], dims[1]]
     }
 
-    /// Every value that some instructions' results are needed for, these results among them.
-    fn reached(&self, from: impl Iterator<Item = ValueId>) -> FxHashSet<ValueId> {
-        let mut seen: FxHashSet<ValueId> = from.collect();
-        let mut stack: Vec<ValueId> = seen.iter().copied().collect();
+    /// Comes by every value that some results are needed for, these results among them; says whether it has come to an end.
+    fn reach(&mut self, from: impl Iterator<Item = ValueId>) -> bool {
+        self.search += 1;
+        self.seen.resize(self.program.values.len(), 0);
+        let mut stack: Vec<ValueId> = from.collect();
+        stack.iter().for_each(|value| self.seen[value.index()] = self.search);
         while let Some(value) = stack.pop() {
             for &reader in &self.readers[value.index()] {
                 let Some((_, instruction)) = &self.instructions[reader] else { continue };
+                let Some(left) = self.looks.checked_sub(1) else { return false };
+                self.looks = left;
                 for &result in &instruction.results {
-                    if seen.insert(result) {
+                    if std::mem::replace(&mut self.seen[result.index()], self.search) != self.search {
                         stack.push(result);
                     }
                 }
             }
         }
-        seen
+        true
     }
 
     /// Rows of a factor.
@@ -247,18 +269,20 @@ impl<'a> Rewriting<'a> {
         parts
     }
 
-    /// Whether none of these values is among those reached.
-    fn free(&self, reached: &FxHashSet<ValueId>, mut values: impl Iterator<Item = ValueId>) -> bool {
-        values.all(|value| !reached.contains(&self.program.root(value)))
+    /// Whether the last search has come by none of these values.
+    fn free(&self, mut values: impl Iterator<Item = ValueId>) -> bool {
+        values.all(|value| self.seen[self.program.root(value).index()] != self.search)
     }
 
     /// Takes out of each product the parts of its left factor that need no result of another.
     fn forward(&mut self, factor: ValueId, members: &[Forward]) {
         let result = |m: &Forward| self.instructions[m.instruction].as_ref().map(|(_, i)| i.results[0]);
         let Some(results) = members.iter().map(result).collect::<Option<Vec<_>>>() else { return };
-        let reached = self.reached(results.iter().copied());
+        if !self.reach(results.iter().copied()) {
+            return;
+        }
         let count = members[0].parts.len();
-        let early = |p: usize| self.free(&reached, members.iter().map(|m| m.parts[p]));
+        let early = |p: usize| self.free(members.iter().map(|m| m.parts[p]));
         let before = (0..count).take_while(|p| early(*p)).count();
         let behind = (0..count).rev().take_while(|p| early(*p)).count();
         let range = if before >= behind { 0..before } else { count - behind..count };
@@ -303,11 +327,11 @@ impl<'a> Rewriting<'a> {
                 parts.entry([columns.start, columns.end]).or_default().push((m, *value));
             }
         }
-        let lefts = || members.iter().map(|m| m.left);
-        let free: Vec<bool> = parts
-            .values()
-            .map(|taken| taken.len() >= MANY && self.free(&self.reached(taken.iter().map(|t| t.1)), lefts()))
-            .collect();
+        let mut is_free = |taken: &Vec<(usize, ValueId)>| {
+            let many = taken.len() >= MANY && self.reach(taken.iter().map(|t| t.1));
+            many && self.free(members.iter().map(|m| m.left))
+        };
+        let free: Vec<bool> = parts.values().map(&mut is_free).collect();
         if !free.contains(&true) {
             return;
         }
