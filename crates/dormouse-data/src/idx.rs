@@ -44,7 +44,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Value, Error> {
 ///
 /// ```
 /// let value = dormouse_data::idx::from_bytes(&[0, 0, 0x0b, 1, 0, 0, 0, 2, 0xff, 0xff, 1, 0])?;
-/// assert_eq!(value.to_vec::<i32>(), Ok(vec![-1, 256]));
+/// assert_eq!(value.to_vec::<i16>(), Ok(vec![-1, 256]));
 /// # Ok::<(), dormouse_data::Error>(())
 /// ```
 ///
