@@ -13,14 +13,14 @@ mod transform;
 
 use std::ops::Range;
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::correlate::Sum;
 use super::filter_grad::Channels;
 use super::geometry::Axis;
 use super::lattice::Lattice;
 use crate::gemm::micro::{Counts, Float, MOST_PANELS, MOST_STRIPS, Operands, ROWS, Target, micro_tile, takes_two};
-use crate::{Cost, Kernel};
+use crate::{Args, Cost, Kernel};
 
 use self::transform::{Points, Source, ThreePairs, TwoPairs, parts, squares};
 
@@ -249,6 +249,33 @@ fn any_nan<S: Simd>(x: S::f32s) -> bool {
     // SAFETY: a vector is plain elements.
     let lanes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(&x).cast::<f32>(), lanes) };
     lanes.iter().any(|x| x.is_nan())
+}
+
+/// Code of tiles that is compiled for each instruction set.
+trait Tiles {
+    /// Runs one tile of one phase.
+    ///
+    /// # Safety
+    /// As [`Body::run`](crate::Body::run).
+    unsafe fn run_tile<S: Simd>(&self, simd: S, args: &Args<'_>, phase: usize, tile: usize);
+}
+
+/// One tile of one phase.
+struct Tile<'a, 'b, C> {
+    code: &'a C,
+    args: &'a Args<'b>,
+    phase: usize,
+    index: usize,
+}
+
+impl<C: Tiles> WithSimd for Tile<'_, '_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: `Body::run`, the only one who makes a `Tile`, has the contract from its caller.
+        unsafe { self.code.run_tile(simd, self.args, self.phase, self.index) }
+    }
 }
 
 /// The kernel of a sum over taps of one group of `f32` channels, where it pays.

@@ -53,7 +53,15 @@ pub(super) fn rows(program: &mut Program) {
         }
         let mut uses = Vec::new();
         let updated = trace(program, &readers, &ends, dense, &mut uses, FACTORS);
-        if updated != Some(true) {
+        // An update of something that is itself a multiple of the gradient would need that whole.
+        let multiples: FxHashSet<ValueId> = uses
+            .iter()
+            .filter(|(_, becomes)| matches!(becomes, Use::Scaled { .. }))
+            .map(|(at, _)| program.instructions[*at].results[0])
+            .chain([dense])
+            .collect();
+        let whole = |(_, becomes): &(usize, Use)| matches!(becomes, Use::Update { of, .. } if multiples.contains(of));
+        if updated != Some(true) || uses.iter().any(whole) {
             continue;
         }
         let mut dims = spec.dims.clone();

@@ -206,7 +206,11 @@ fn gradients_of_gathers_stay_rows() {
     let feeds: [(Tensor, &[usize]); 2] = [(words, &[4]), (dy, &[4, 2])];
     let all = shape_of(&program(&graph, &[norm, new], &feeds, Optimize::Full));
     assert!(all.contains(&"SumRows".to_owned()) && all.contains(&"UpdateRows by Sub".to_owned()), "{all:?}");
-    // One that is asked for is whole, and so is that of an array of few rows.
+    // What adds two multiples of a gradient adds them whole.
+    let twice = array.assign_sub(slope * 0.25 + slope * norm);
+    let all = shape_of(&program(&graph, &[twice], &feeds, Optimize::Full));
+    assert!(all.contains(&"GatherGrad".to_owned()) && !all.contains(&"SumRows".to_owned()), "{all:?}");
+    // One that is asked for is whole.
     let all = shape_of(&program(&graph, &[slope, new], &feeds, Optimize::Full));
     assert!(all.contains(&"GatherGrad".to_owned()) && !all.contains(&"SumRows".to_owned()), "{all:?}");
 }

@@ -4,10 +4,12 @@
 
 use std::marker::PhantomData;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::transform::{Points, Results, TOGETHER, Taps, parts, squares};
-use super::{AtPoint, GROUPS, LANES, PAIR, Place, Plane, STEP, any_nan, matrix, multiply, transform_sources};
+use super::{
+    AtPoint, GROUPS, LANES, PAIR, Place, Plane, STEP, Tile, Tiles, any_nan, matrix, multiply, transform_sources,
+};
 use crate::conv::correlate::Sum;
 use crate::conv::lattice::Lattice;
 use crate::{Args, Body, Cost, Kernel, KernelError};
@@ -198,25 +200,15 @@ impl<P: Points, const CELLS: usize, const TAPS: usize> Correlation<P, CELLS, TAP
     }
 }
 
-/// One tile, to be compiled for each instruction set.
-struct Tile<'a, 'b, P, const CELLS: usize, const TAPS: usize> {
-    code: &'a Correlation<P, CELLS, TAPS>,
-    args: &'a Args<'b>,
-    phase: usize,
-    index: usize,
-}
-
-impl<P: Points, const CELLS: usize, const TAPS: usize> WithSimd for Tile<'_, '_, P, CELLS, TAPS> {
-    type Output = ();
-
+impl<P: Points, const CELLS: usize, const TAPS: usize> Tiles for Correlation<P, CELLS, TAPS> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        // SAFETY: `Body::run`, the only one who makes a `Tile`, has the contract from its caller.
+    unsafe fn run_tile<S: Simd>(&self, simd: S, args: &Args<'_>, phase: usize, tile: usize) {
+        // SAFETY: the caller's contract.
         unsafe {
-            if self.phase == 0 {
-                self.code.transform_filter(simd, self.args, self.index);
+            if phase == 0 {
+                self.transform_filter(simd, args, tile);
             } else {
-                self.code.block(simd, self.args, self.index);
+                self.block(simd, args, tile);
             }
         }
     }

@@ -5,10 +5,10 @@
 
 use std::marker::PhantomData;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::transform::{Points, Results, TOGETHER, Taps, parts, squares};
-use super::{AtPoint, GROUPS, LANES, Plane, STEP, any_nan, matrix, multiply, transform_sources, window};
+use super::{AtPoint, GROUPS, LANES, Plane, STEP, Tile, Tiles, any_nan, matrix, multiply, transform_sources, window};
 use crate::conv::filter_grad::Channels;
 use crate::conv::geometry::Axis;
 use crate::conv::lattice::Lattice;
@@ -189,25 +189,15 @@ impl<P: Points, const CELLS: usize, const TAPS: usize> FilterGrad<P, CELLS, TAPS
     }
 }
 
-/// One tile, to be compiled for each instruction set.
-struct Tile<'a, 'b, P, const CELLS: usize, const TAPS: usize> {
-    code: &'a FilterGrad<P, CELLS, TAPS>,
-    args: &'a Args<'b>,
-    phase: usize,
-    index: usize,
-}
-
-impl<P: Points, const CELLS: usize, const TAPS: usize> WithSimd for Tile<'_, '_, P, CELLS, TAPS> {
-    type Output = ();
-
+impl<P: Points, const CELLS: usize, const TAPS: usize> Tiles for FilterGrad<P, CELLS, TAPS> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        // SAFETY: `Body::run`, the only one who makes a `Tile`, has the contract from its caller.
+    unsafe fn run_tile<S: Simd>(&self, simd: S, args: &Args<'_>, phase: usize, tile: usize) {
+        // SAFETY: the caller's contract.
         unsafe {
-            if self.phase == 0 {
-                self.code.group(simd, self.args, self.index);
+            if phase == 0 {
+                self.group(simd, args, tile);
             } else {
-                self.code.finish(simd, self.args, self.index);
+                self.finish(simd, args, tile);
             }
         }
     }
