@@ -54,6 +54,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
     let filter = graph.random(&[5, 5, 1, 32], TruncatedNormal::new(0.1));
     let [m, n] = [[[1.0_f32, 2.0], [3.0, 4.0]], [[0.0, 1.0], [1.0, 0.0]]].map(|numbers| graph.constant(numbers));
     let at = graph.constant([[0, 1], [1, 0]]);
+    let slices = IndexedSlices::new(m, at.at(0), graph.zeros(&[4, 2]));
     let array4 = graph.placeholder(DType::F32, shape![1, ?, ?, 3]);
     let boxes = graph.placeholder(DType::F32, shape![1, ?, 4]);
     let picture = graph.placeholder(DType::F32, shape![1, 32, 32, 3]);
@@ -277,6 +278,8 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         Gradients::of([loss, loss]).upstream([loss, loss]).with_respect_to([w]);
         Gradients::of(loss).stop_at(value).with_respect_to([w]);
         Gradients::of(loss).or_zeros([w]);
+        IndexedSlices::new(m, at.at(0), w);
+        slices.with_values(slices.values() * 0.5).dense();
         hessians(bias.l2_loss(), [bias]);
         jacobian(a, b);
         graph.group([train, maintain]);
@@ -384,6 +387,9 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         Adagrad::new(0.1).minimize_with(loss, Minimize::new().global_step(step));
         Adagrad::new(0.1).minimize(loss);
         RmsProp::new(0.0001).minimize(loss);
+        Momentum::new(0.01, 0.9).nesterov().minimize(loss);
+        Adadelta::new(1.0).minimize(loss);
+        Ftrl::new(0.1).regularization(0.01, 0.0).minimize(loss);
         Dense::new(500).relu().apply(x);
         image.flatten();
         Dense::new(10).apply(x);

@@ -46,6 +46,22 @@ def optimizers():
     yield "rmsprop_momentum", lambda _: train.RMSPropOptimizer(0.1, decay=0.8, momentum=0.5, epsilon=0.01), tf.float32
     yield "rmsprop_centered", lambda _: train.RMSPropOptimizer(0.1, momentum=0.5, centered=True), tf.float32
     yield "rmsprop_f64", lambda _: train.RMSPropOptimizer(0.1, momentum=0.5), tf.float64
+    yield "adadelta", lambda _: train.AdadeltaOptimizer(1.0), tf.float32
+    yield "adadelta_options", lambda _: train.AdadeltaOptimizer(2.0, rho=0.8, epsilon=0.01), tf.float32
+    yield "ftrl", lambda _: train.FtrlOptimizer(0.3), tf.float32
+    yield (
+        "ftrl_options",
+        lambda _: train.FtrlOptimizer(
+            0.3,
+            learning_rate_power=-0.7,
+            initial_accumulator_value=0.2,
+            l1_regularization_strength=0.4,
+            l2_regularization_strength=0.1,
+            l2_shrinkage_regularization_strength=0.05,
+            beta=0.3,
+        ),
+        tf.float32,
+    )
     yield (
         "decayed",
         lambda step: train.GradientDescentOptimizer(train.exponential_decay(0.2, step, 2, 0.5, staircase=True)),
@@ -65,6 +81,75 @@ def train():
                 for number in range(5):
                     show(case, number, "loss", session.run(loss))
                     session.run(update)
+                    for variable in tf.global_variables():
+                        show(case, number, variable.op.name, session.run(variable))
+
+
+# What is taken in each step: rows more than once, none of some, and fewer in the end.
+TAKEN = [[[1, 4], [1, 0]], [[4, 4], [4, 2]], [[0, 1], [2, 2]], [[1, 1], [1, 1]], [[4, 0], [1, 4]]]
+
+
+def embedding(dtype, ids, shape="lookup"):
+    """A loss over rows of a matrix, in one of the ways that make its gradient rows, or not."""
+    numbers = np.linspace(-0.7, 0.9, 10).reshape(5, 2)
+    w = tf.get_variable("rows/w", initializer=tf.constant(numbers, dtype))
+    b = tf.get_variable("rows/b", initializer=tf.constant([0.3, -0.2], dtype))
+    weights = tf.constant([[0.5, -1.5], [1.0, 0.25]], dtype)
+    if shape == "negated":
+        found = tf.nn.embedding_lookup(-w, ids)
+    elif shape == "identity":
+        found = tf.nn.embedding_lookup(tf.identity(w), ids)
+    elif shape == "scaled":
+        found = tf.nn.embedding_lookup(w * 0.5, ids)
+    elif shape == "nd":
+        found = tf.reshape(tf.gather_nd(w, tf.reshape(ids, [4, 1])), [2, 2, 2])
+    else:
+        found = tf.nn.embedding_lookup(w, ids)
+    loss = tf.reduce_mean(tf.square(tf.matmul(found, weights) + b - 0.4))
+    if shape == "twice":
+        loss += tf.reduce_sum(tf.square(tf.gather(w, [3, 1])) * 0.1)
+    if shape == "regularized":
+        loss += 0.01 * tf.nn.l2_loss(w)
+    return loss
+
+
+def sparse_cases():
+    train = tf.train
+    clip = lambda pairs: list(zip(tf.clip_by_global_norm([g for g, _ in pairs], 0.3)[0], [v for _, v in pairs]))
+    each = lambda change: lambda pairs: [(change(g), v) for g, v in pairs]
+    same = each(lambda g: g)
+    makers = {case: make for case, make, dtype in optimizers() if dtype == tf.float32 and case != "decayed"}
+    for case, make in makers.items():
+        yield "sparse_" + case, make, "lookup", same
+        yield "sparse_twice_" + case, make, "twice", same
+    for shape in ["negated", "identity", "scaled", "nd", "regularized"]:
+        yield "sparse_" + shape, makers["rmsprop_centered"], shape, same
+    momentum = lambda _: train.MomentumOptimizer(0.5, 0.9)
+    yield "sparse_clipped", momentum, "twice", clip
+    yield "sparse_by_norm", momentum, "twice", each(lambda g: tf.clip_by_norm(g, 0.2))
+    yield "sparse_by_value", momentum, "twice", each(lambda g: tf.clip_by_value(g, -0.1, 0.05))
+    yield "sparse_by_average", momentum, "twice", each(lambda g: tf.clip_by_average_norm(g, 0.05))
+    yield "sparse_turned", momentum, "twice", each(lambda g: -g)
+
+
+def sparse():
+    for case, make, shape, change in sparse_cases():
+        with tf.Graph().as_default():
+            ids = tf.placeholder(tf.int32, [2, 2])
+            loss = embedding(tf.float32, ids, shape)
+            step = tf.train.get_or_create_global_step()
+            optimizer = make(step)
+            pairs = optimizer.compute_gradients(loss)
+            update = optimizer.apply_gradients(change(pairs), global_step=step)
+            with tf.Session() as session:
+                session.run(tf.global_variables_initializer())
+                for number, taken in enumerate(TAKEN):
+                    feed = {ids: taken}
+                    show(case, number, "loss", session.run(loss, feed))
+                    if number == 0:
+                        gradient = tf.convert_to_tensor(change(pairs)[0][0])
+                        show(case, number, "gradient", session.run(gradient, feed))
+                    session.run(update, feed)
                     for variable in tf.global_variables():
                         show(case, number, variable.op.name, session.run(variable))
 
@@ -155,6 +240,7 @@ def averages():
 
 def main():
     train()
+    sparse()
     schedules()
     losses()
     clipping()

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use dormouse_graph::{
-    BranchId, BranchInfo, Custom, Differentiated, Elementwise, Graph, Node, NodeId, NodeKind, Output, Symbol, Tensor,
-    Variable, VariableId,
+    BranchId, BranchInfo, Custom, Differentiated, Elementwise, Graph, IndexedSlices, Node, NodeId, NodeKind, Output,
+    Symbol, Tensor, Variable, VariableId,
 };
 use dormouse_value::{Distribution, Op};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -468,11 +468,11 @@ fn branches(graph: &Graph, branch: Option<BranchId>) -> impl Iterator<Item = (Br
     std::iter::successors(branch.and_then(info), move |(_, b)| b.parent.and_then(info))
 }
 
-/// The sum of what reached one tensor, oldest reader first; keeps it as the one entry.
+/// The sum of what reached one tensor, oldest reader first; keeps it as the one entry. Of slices it is slices.
 fn sum(graph: &Graph, parts: &mut Vec<Tensor>) -> Option<Tensor> {
     if parts.len() > 1 {
         parts.reverse();
-        let total = graph.apply(Op::AddN, parts);
+        let total = IndexedSlices::of_sum(parts).map_or_else(|| graph.apply(Op::AddN, parts), IndexedSlices::dense);
         parts.clear();
         parts.push(total);
     }

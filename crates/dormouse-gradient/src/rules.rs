@@ -9,7 +9,7 @@ mod order;
 mod reduction;
 
 use dormouse_graph::{Elementwise, Graph, Node, NodeId, Output, Tensor};
-use dormouse_value::{BinaryOp, DType, DynamicOp, Op, ReduceOp, ScatterOp, SegmentOp, UnaryOp};
+use dormouse_value::{BinaryOp, DType, DynamicOp, Op, ReduceOp, SegmentOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 
 /// One gradient an operand; missing ones at the end are `None`.
@@ -125,10 +125,7 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::StridedSliceGrad { parts } => one(&|g| apply(Op::StridedSlice { parts: parts.clone() }, &[g])),
         Op::ResizeImages(resize) => one(&|dy| apply(Op::ResizeImagesGrad(*resize), &[dy, s.x[0]])),
         Op::ResizeImagesGrad(resize) => one(&|g| apply(Op::ResizeImages(*resize), &[g])),
-        Op::GatherNd { batch_dims } => one(&|dy| {
-            let op = Op::ScatterNd { op: ScatterOp::Add, batch_dims: *batch_dims };
-            apply(op, &[s.x[0].zeros_like(), s.x[1], dy])
-        }),
+        Op::GatherNd { batch_dims } => one(&|dy| array::gather_nd(*batch_dims, dy, s)),
         Op::ScatterNd { op, batch_dims } => array::scatter_nd(*op, *batch_dims, s),
         &Op::Segment { op, segments, .. } => one(&|dy| {
             let spread = |t| apply(Op::SegmentSpread { segments }, &[t, s.x[1]]);

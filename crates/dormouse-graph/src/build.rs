@@ -23,6 +23,7 @@ pub(crate) mod random;
 pub(crate) mod reduction;
 pub(crate) mod sampling;
 pub(crate) mod segments;
+pub(crate) mod slices;
 pub(crate) mod slicing;
 pub(crate) mod sorting;
 pub(crate) mod statistics;

@@ -61,6 +61,7 @@ pub use build::random::{Normal, Random, TruncatedNormal, Uniform, UniformInt};
 pub use build::reduction::{Axes, Reduction, Running, keep_dims};
 pub use build::sampling::{DistortedBox, Sampling};
 pub use build::segments::Segments;
+pub use build::slices::IndexedSlices;
 pub use build::slicing::{NewAxis, Parts, Rest, Slicing, StridedSlice, by};
 pub use build::sorting::{Direction, Side, Sorting};
 pub use build::statistics::{Norm, Statistics, normalize_moments};

@@ -1,6 +1,6 @@
 //! Clipping: gradients that are too long, made shorter.
 
-use dormouse_graph::{Array, Axes, Elementwise, Graph, Reduction, Symbol, Tensor, keep_dims};
+use dormouse_graph::{Array, Axes, Elementwise, Graph, IndexedSlices, Reduction, Symbol, Tensor, keep_dims};
 use dormouse_value::Op;
 
 use crate::is_poisoned;
@@ -15,7 +15,7 @@ pub fn global_norm<T: Copy + Into<Option<Tensor>>>(tensors: &[T]) -> Option<Tens
     let graph: &Graph = tensors.first()?.graph();
     Some(graph.located(|| {
         graph.name_scope("global_norm", || {
-            let halves: Vec<Tensor> = tensors.iter().map(|t| t.l2_loss()).collect();
+            let halves: Vec<Tensor> = tensors.iter().map(|t| rows_of(*t).l2_loss()).collect();
             (graph.apply(Op::AddN, &halves) * 2.0).sqrt().named("global_norm")
         })
     }))
@@ -75,7 +75,7 @@ where
         // The last term is 0, or NaN of a norm that is not finite.
         let scale = limit * (1.0 / norm).minimum(1.0 / limit) + norm * 0.0;
         let clip = |t: &T| match (*t).into() {
-            Some(tensor) => T::from(tensor * scale.cast(tensor.dtype())),
+            Some(tensor) => T::from(by_rows(tensor, |rows| rows * scale.cast(rows.dtype()))),
             None => *t,
         };
         tensors.iter().map(clip).collect()
@@ -126,11 +126,28 @@ pub fn clip_by_norm_over(tensor: impl Symbol, limit: f64, axes: impl Into<Axes>)
         }
         graph.name_scope("clip_by_norm", || {
             let own = graph.current_scope();
-            let square = x.square().sum_over(keep_dims(axes));
-            // The root is taken of 1 where all is 0, where its gradient would be infinite.
-            let present = square.greater(0.0);
-            let norm = present.select(present.select(square, square.ones_like()).sqrt(), square);
-            (x * limit / norm.maximum(limit)).named(&own)
+            by_rows(x, |x| {
+                let square = x.square().sum_over(keep_dims(axes));
+                // The root is taken of 1 where all is 0, where its gradient would be infinite.
+                let present = square.greater(0.0);
+                let norm = present.select(present.select(square, square.ones_like()).sqrt(), square);
+                (x * limit / norm.maximum(limit)).named(&own)
+            })
         })
     })
+}
+
+/// A tensor, or the rows of one that is made of slices, each as it is.
+#[track_caller]
+fn rows_of(tensor: Tensor) -> Tensor {
+    IndexedSlices::of(tensor).map_or(tensor, IndexedSlices::values)
+}
+
+/// What becomes of a tensor, or of the rows of one that is made of slices.
+#[track_caller]
+fn by_rows(tensor: Tensor, f: impl FnOnce(Tensor) -> Tensor) -> Tensor {
+    match IndexedSlices::of(tensor) {
+        Some(slices) => slices.with_values(f(slices.values())).dense(),
+        None => f(tensor),
+    }
 }

@@ -53,8 +53,10 @@ pub use clip::{
     clip_by_average_norm, clip_by_global_norm, clip_by_global_norm_with, clip_by_norm, clip_by_norm_over, global_norm,
 };
 pub use gradient_check::{GradientCheck, check_gradients};
+pub use optimizer::adadelta::Adadelta;
 pub use optimizer::adagrad::Adagrad;
 pub use optimizer::adam::Adam;
+pub use optimizer::ftrl::Ftrl;
 pub use optimizer::gradient_descent::GradientDescent;
 pub use optimizer::momentum::Momentum;
 pub use optimizer::rms_prop::RmsProp;

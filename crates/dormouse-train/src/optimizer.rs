@@ -4,17 +4,20 @@
 use std::sync::{Mutex, PoisonError};
 
 use dormouse_gradient::Gradients;
-use dormouse_graph::{Graph, GraphId, Operation, Tensor, Variable, VariableId, Zeros};
+use dormouse_graph::{Graph, GraphId, IndexedSlices, Operation, Tensor, Variable, VariableId, Zeros};
 use dormouse_value::DType;
 use rustc_hash::FxHashMap;
 
 use crate::is_poisoned;
 
+pub(crate) mod adadelta;
 pub(crate) mod adagrad;
 pub(crate) mod adam;
+pub(crate) mod ftrl;
 pub(crate) mod gradient_descent;
 pub(crate) mod momentum;
 pub(crate) mod rms_prop;
+mod rows;
 
 /// An algorithm that changes variables by their gradients.
 ///
@@ -31,9 +34,17 @@ pub trait Optimizer {
     #[track_caller]
     fn make_slots(&self, variable: Variable);
 
-    /// Adds the nodes that change a variable by its gradient, and gives the last of them.
+    /// Adds the nodes that change a variable by its gradient, and gives those that nothing else of them reads.
     #[track_caller]
-    fn update(&self, variable: Variable, gradient: Tensor) -> Tensor;
+    fn update(&self, variable: Variable, gradient: Tensor) -> Vec<Tensor>;
+
+    /// As [`Optimizer::update`], where the gradient is of some rows only, an index as often as it was taken.
+    ///
+    /// Where the algorithm does not say otherwise, that is the update by all of the gradient, zeros and all.
+    #[track_caller]
+    fn update_rows(&self, variable: Variable, slices: IndexedSlices) -> Vec<Tensor> {
+        self.update(variable, slices.dense())
+    }
 
     /// Adds the nodes that change what is not any one variable's, once for all updates.
     #[track_caller]
@@ -103,7 +114,8 @@ pub trait Optimizer {
     }
 
     /// What the algorithm keeps for a variable, by TensorFlow's names: `"m"` and `"v"` of Adam, `"momentum"` of Momentum
-    /// and `RMSProp`, `"rms"` and `"mg"` of `RMSProp`, `"accumulator"` of Adagrad.
+    /// and `RMSProp`, `"rms"` and `"mg"` of `RMSProp`, `"accumulator"` of Adagrad, `"accum"` and `"accum_update"` of Adadelta,
+    /// `"accum"` and `"linear"` of Ftrl.
     fn slot(&self, variable: Variable, name: &'static str) -> Option<Variable> {
         self.slots().find(variable.graph().id(), Some(variable), name)
     }
@@ -237,9 +249,12 @@ fn apply<O: Optimizer + ?Sized>(
         let own = graph.current_scope();
         let mut writes: Vec<Tensor> = pairs
             .iter()
-            .map(|&(gradient, variable)| {
+            .flat_map(|&(gradient, variable)| {
                 let name = variable.before_run().operation().name();
-                graph.name_scope(&format!("update_{name}"), || optimizer.update(variable, gradient))
+                graph.name_scope(&format!("update_{name}"), || match IndexedSlices::of(gradient) {
+                    Some(slices) => optimizer.update_rows(variable, slices),
+                    None => optimizer.update(variable, gradient),
+                })
             })
             .collect();
         writes.extend(optimizer.finish(graph));

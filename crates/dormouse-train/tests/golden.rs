@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use dormouse_gradient::gradients;
-use dormouse_graph::{Elementwise, Graph, Linalg, Reduction as _, Tensor, Variable, Zeros};
-use dormouse_session::{Session, feeds};
+use dormouse_graph::{
+    Array, Elementwise, Graph, IndexedSlices, Indexing, Linalg, Reduction as _, Tensor, Variable, Zeros,
+};
+use dormouse_session::{Optimize, Session, SessionOptions, feeds};
 use dormouse_train::losses::{self, Reduction, Weighting};
 use dormouse_train::{
-    Adagrad, Adam, Cosine, Decay, ExponentialMovingAverage, GradientDescent, Minimize, Momentum, Optimizer, Polynomial,
-    RmsProp, clip_by_global_norm, clip_by_norm, cosine_decay, exponential_decay, global_step, inverse_time_decay,
-    natural_exp_decay, piecewise_constant, polynomial_decay,
+    Adadelta, Adagrad, Adam, Cosine, Decay, ExponentialMovingAverage, Ftrl, GradientDescent, Minimize, Momentum,
+    Optimizer, Polynomial, RmsProp, clip_by_global_norm, clip_by_norm, cosine_decay, exponential_decay, global_step,
+    inverse_time_decay, natural_exp_decay, piecewise_constant, polynomial_decay,
 };
 use dormouse_value::{DType, Value, shape};
 
@@ -115,10 +117,131 @@ fn optimizers() {
     train("rmsprop_momentum", &|_| Box::new(RmsProp::new(0.1).decay(0.8).momentum(0.5).epsilon(0.01)));
     train("rmsprop_centered", &|_| Box::new(RmsProp::new(0.1).momentum(0.5).centered()));
     train("rmsprop_f64", &|_| Box::new(RmsProp::new(0.1).momentum(0.5)));
+    train("adadelta", &|_| Box::new(Adadelta::new(1.0)));
+    train("adadelta_options", &|_| Box::new(Adadelta::new(2.0).decay(0.8).epsilon(0.01)));
+    train("ftrl", &|_| Box::new(Ftrl::new(0.3)));
+    train("ftrl_options", &|_| Box::new(ftrl_options()));
     train("decayed", &|step| {
         let decay = Decay { steps: 2, rate: 0.5, staircase: true };
         Box::new(GradientDescent::new(exponential_decay(0.2, step, decay)))
     });
+}
+
+fn ftrl_options() -> Ftrl {
+    Ftrl::new(0.3).power(-0.7).initial_accumulator(0.2).regularization(0.4, 0.1).shrinkage(0.05).beta(0.3)
+}
+
+/// What is taken in each step: rows more than once, none of some, and fewer in the end.
+const TAKEN: [[[i32; 2]; 2]; 5] =
+    [[[1, 4], [1, 0]], [[4, 4], [4, 2]], [[0, 1], [2, 2]], [[1, 1], [1, 1]], [[4, 0], [1, 4]]];
+
+/// A loss over rows of a matrix, in one of the ways that make its gradient rows, or not.
+fn embedding(graph: &Graph, ids: Tensor, shape: &str) -> Tensor {
+    let numbers =
+        ndarray::Array::linspace(-0.7, 0.9, 10).mapv(|x: f64| x as f32).into_shape_with_order((5, 2)).unwrap();
+    let [w, b] = graph.scope("rows", || {
+        let w = graph.get_variable("w", [5, 2], Value::from(numbers));
+        [w, graph.get_variable("b", [2], Value::from(ndarray::arr1(&[0.3_f32, -0.2])))]
+    });
+    let weights = graph.constant([[0.5_f32, -1.5], [1.0, 0.25]]);
+    let found = match shape {
+        "negated" => (-w).gather(ids),
+        "identity" => w.identity().gather(ids),
+        "scaled" => (w * 0.5).gather(ids),
+        "nd" => w.gather_nd(ids.reshape([4, 1])).reshape([2, 2, 2]),
+        _ => w.gather(ids),
+    };
+    let loss = (found.matmul(weights) + b - 0.4).square().mean();
+    match shape {
+        "twice" => loss + (w.gather(graph.constant([3_i32, 1])).square() * 0.1).sum(),
+        "regularized" => loss + 0.01 * w.l2_loss(),
+        _ => loss,
+    }
+}
+
+type Pairs = Vec<(Option<Tensor>, Variable)>;
+
+/// Under every setting.
+fn train_rows(case: &str, shape: &str, optimizer: &dyn Optimizer, change: &dyn Fn(Pairs) -> Pairs) {
+    for optimize in [Optimize::None, Optimize::Exact, Optimize::Full] {
+        let graph = Graph::new();
+        let ids = graph.placeholder(DType::I32, shape![2, 2]);
+        let loss = embedding(&graph, ids, shape);
+        let step = global_step(&graph);
+        let pairs = change(optimizer.compute_gradients(loss, &graph.trainable_variables()));
+        let gradient = pairs[0].0.unwrap();
+        assert_eq!(IndexedSlices::of(gradient).is_some(), !["scaled", "regularized"].contains(&shape), "{case}");
+        let update = optimizer.apply_gradients(&pairs, Some(step));
+        let init = graph.initializer();
+        let session = Session::with_options(&graph, SessionOptions { optimize, ..SessionOptions::default() }).unwrap();
+        session.run(init, feeds![]).unwrap();
+        let mut current = 0;
+        for (number, name, expected) in rows(case) {
+            let what = format!("{case} under {optimize:?}, step {number}, {name}");
+            let feeds = feeds![ids => ndarray::arr2(&TAKEN[number.parse::<usize>().unwrap()])];
+            if name == "gradient" {
+                check(&what, &session.run(gradient, feeds).unwrap(), &expected);
+            } else if name == "loss" {
+                check(&what, &session.run(loss, feeds).unwrap(), &expected);
+                current += 1;
+            } else {
+                if current > 0 {
+                    session.run(update, feeds).unwrap();
+                    current = 0;
+                }
+                let variable = graph.variable_named(name).unwrap_or_else(|| panic!("{what} is missing"));
+                check(&what, &session.run(variable, feeds![]).unwrap(), &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn optimizers_of_rows() {
+    let optimizers: [(&str, Box<dyn Optimizer>); 15] = [
+        ("sgd", Box::new(GradientDescent::new(0.1))),
+        ("momentum", Box::new(Momentum::new(0.05, 0.9))),
+        ("nesterov", Box::new(Momentum::new(0.05, 0.9).nesterov())),
+        ("adam", Box::new(Adam::new(0.1))),
+        ("adam_options", Box::new(Adam::new(0.2).betas(0.5, 0.9).epsilon(0.1))),
+        ("adagrad", Box::new(Adagrad::new(0.3))),
+        ("adagrad_initial", Box::new(Adagrad::new(0.3).initial_accumulator(1.0))),
+        ("rmsprop", Box::new(RmsProp::new(0.1))),
+        ("rmsprop_momentum", Box::new(RmsProp::new(0.1).decay(0.8).momentum(0.5).epsilon(0.01))),
+        ("rmsprop_centered", Box::new(RmsProp::new(0.1).momentum(0.5).centered())),
+        ("adadelta", Box::new(Adadelta::new(1.0))),
+        ("adadelta_options", Box::new(Adadelta::new(2.0).decay(0.8).epsilon(0.01))),
+        ("ftrl", Box::new(Ftrl::new(0.3))),
+        ("ftrl_options", Box::new(ftrl_options())),
+        ("", Box::new(RmsProp::new(0.1).momentum(0.5).centered())),
+    ];
+    let same = |pairs: Pairs| pairs;
+    for (name, make) in &optimizers {
+        if name.is_empty() {
+            for shape in ["negated", "identity", "scaled", "nd", "regularized"] {
+                train_rows(&format!("sparse_{shape}"), shape, &**make, &same);
+            }
+        } else {
+            train_rows(&format!("sparse_{name}"), "lookup", &**make, &same);
+            train_rows(&format!("sparse_twice_{name}"), "twice", &**make, &same);
+        }
+    }
+}
+
+#[test]
+fn clipped_rows() {
+    let each = |change: fn(Tensor) -> Tensor| {
+        move |pairs: Pairs| pairs.into_iter().map(|(g, v)| (g.map(change), v)).collect::<Pairs>()
+    };
+    let global = |pairs: Pairs| {
+        let (gradients, variables): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        clip_by_global_norm(&gradients, 0.3).0.into_iter().zip(variables).collect::<Pairs>()
+    };
+    let case = |name, change: &dyn Fn(Pairs) -> Pairs| train_rows(name, "twice", &Momentum::new(0.5, 0.9), change);
+    case("sparse_clipped", &global);
+    case("sparse_by_norm", &each(|g| clip_by_norm(g, 0.2)));
+    case("sparse_by_value", &each(|g| g.clip_by_value(-0.1, 0.05)));
+    case("sparse_turned", &each(|g| -g));
 }
 
 #[test]

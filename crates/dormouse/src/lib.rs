@@ -67,11 +67,11 @@ pub mod prelude {
     pub use dormouse_graph::{
         Array, Blocks, Boxes, ChannelsFirst, Checks, Colors, Contraction, Conv2d, Convolutions, Direction, Dynamic,
         Elementwise, Factors, Fan, Fill, Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Images,
-        Indexing, Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Measured, Mesh, NewAxis, Nn, Norm,
-        Normal, Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Pool, Quality, RandomImages,
-        Reduction, ResizeImages, Rest, Reuse, Running, Sampling, Segments, Side, Slicing, Sorting, Spread, Statistics,
-        StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform, UniformInt, Variable,
-        VarianceScaling, Zeros, by, keep_dims, normalize_moments,
+        IndexedSlices, Indexing, Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Measured, Mesh,
+        NewAxis, Nn, Norm, Normal, Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Pool,
+        Quality, RandomImages, Reduction, ResizeImages, Rest, Reuse, Running, Sampling, Segments, Side, Slicing,
+        Sorting, Spread, Statistics, StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform,
+        UniformInt, Variable, VarianceScaling, Zeros, by, keep_dims, normalize_moments,
     };
     pub use dormouse_io::{
         Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,
@@ -80,8 +80,9 @@ pub mod prelude {
     pub use dormouse_session::{Optimize, Peak, Session, SessionOptions, Trace, feeds, operation};
     pub use dormouse_train::layers::{self, Dense, Layer};
     pub use dormouse_train::{
-        Adagrad, Adam, Decay, ExponentialMovingAverage, GradientDescent, L1, L2, Minimize, Momentum, Optimizer,
-        Regularizer, RmsProp, check_gradients, clip_by_global_norm, exponential_decay, global_step, losses, metrics,
+        Adadelta, Adagrad, Adam, Decay, ExponentialMovingAverage, Ftrl, GradientDescent, L1, L2, Minimize, Momentum,
+        Optimizer, Regularizer, RmsProp, check_gradients, clip_by_global_norm, exponential_decay, global_step, losses,
+        metrics,
     };
     pub use dormouse_value::{DType, Interpolation, Padding, Shape, Value, bf16, f16, shape};
 }

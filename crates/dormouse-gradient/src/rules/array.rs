@@ -46,6 +46,17 @@ pub(super) fn gather(axis: i32, dy: Tensor, s: &Site<'_>) -> Tensor {
     }
 }
 
+pub(super) fn gather_nd(batch_dims: u32, dy: Tensor, s: &Site<'_>) -> Tensor {
+    // A list of rows is a gather's, whose gradient knows that it is of rows.
+    let indices = s.x[1].shape();
+    if batch_dims == 0 && indices.dims().is_some_and(|d| d.len() == 2 && d[1].known() == Some(1)) {
+        let rows = s.graph.apply(Op::Squeeze { axes: smallvec![1] }, &[s.x[1]]);
+        return s.graph.apply(Op::GatherGrad { axis: 0 }, &[dy, rows, s.x[0]]);
+    }
+    let op = Op::ScatterNd { op: ScatterOp::Add, batch_dims };
+    s.graph.apply(op, &[s.x[0].zeros_like(), s.x[1], dy])
+}
+
 // y = x but for the updates ⇒ dx is dy where nothing took x's place, du is dy where u went. Of several updates of one
 // element each gets dy, as in TensorFlow: which of them counts is not looked at.
 pub(super) fn scatter_nd(op: ScatterOp, batch_dims: u32, s: &Site<'_>) -> Found {

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use dormouse_value::{BinaryOp, CompareOp, DType, LogicalOp, Op, Shape, UnaryOp, Value, Weak, bf16, f16};
 
+use crate::build::slices::IndexedSlices;
 use crate::graph::Naming;
 use crate::node::Output;
 use crate::tensor::{Operand, Symbol, Tensor, Variable};
@@ -279,12 +280,15 @@ pub trait Elementwise: Symbol {
         })
     }
 
-    /// max(min(x, high), low), as TensorFlow's `clip_by_value`.
+    /// max(min(x, high), low), as TensorFlow's `clip_by_value`; of [slices](crate::IndexedSlices) that of each row.
     #[track_caller]
     fn clip_by_value(self, low: impl Operand, high: impl Operand) -> Tensor {
         let at = Location::caller();
         let x = self.tensor();
         let graph = x.graph();
+        if let Some(slices) = IndexedSlices::of(x) {
+            return graph.located(|| slices.with_values(slices.values().clip_by_value(low, high)).dense());
+        }
         graph.composite(at, "clip_by_value", |own| {
             let low = low.tensor_like(x);
             let high = high.tensor_like(x);

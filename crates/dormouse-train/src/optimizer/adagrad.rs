@@ -1,7 +1,8 @@
 //! Adagrad: steps over the root of the sum of squares so far.
 
-use dormouse_graph::{Elementwise, Fill, Tensor, Variable};
+use dormouse_graph::{Elementwise, Fill, IndexedSlices, Tensor, Variable};
 
+use crate::optimizer::rows::Rows;
 use crate::optimizer::{Optimizer, Slots};
 use crate::scalar::Scalar;
 
@@ -51,9 +52,18 @@ impl Optimizer for Adagrad {
     }
 
     #[track_caller]
-    fn update(&self, variable: Variable, gradient: Tensor) -> Tensor {
+    fn update(&self, variable: Variable, gradient: Tensor) -> Vec<Tensor> {
         let rate = self.rate.of(variable.graph(), variable.dtype(), "Adagrad: the learning rate");
         let sum = self.sum(variable).assign_add(gradient.square());
-        variable.assign_sub(gradient * rate * sum.rsqrt())
+        vec![variable.assign_sub(gradient * rate * sum.rsqrt())]
+    }
+
+    #[track_caller]
+    fn update_rows(&self, variable: Variable, slices: IndexedSlices) -> Vec<Tensor> {
+        let rate = self.rate.of(variable.graph(), variable.dtype(), "Adagrad: the learning rate");
+        let (rows, slot) = (Rows::of(slices), self.sum(variable));
+        let sum = rows.of_variable(slot) + rows.gradient.square();
+        let new = rows.of_variable(variable) - rows.gradient * rate * sum.rsqrt();
+        vec![rows.write(slot, sum), rows.write(variable, new)]
     }
 }

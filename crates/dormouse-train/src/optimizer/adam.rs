@@ -87,7 +87,7 @@ impl Optimizer for Adam {
     }
 
     #[track_caller]
-    fn update(&self, variable: Variable, gradient: Tensor) -> Tensor {
+    fn update(&self, variable: Variable, gradient: Tensor) -> Vec<Tensor> {
         let (graph, dtype) = (variable.graph(), variable.dtype());
         let rate = self.rate.of(graph, dtype, "Adam: the learning rate");
         let epsilon = self.epsilon.of(graph, dtype, "Adam: the epsilon");
@@ -96,7 +96,7 @@ impl Optimizer for Adam {
         let rate = rate * (1.0 - power2).sqrt() / (1.0 - power1);
         let m = m.assign_add((gradient - m) * self.beta1.rest(graph, dtype, BETA));
         let v = v.assign_add((gradient.square() - v) * self.beta2.rest(graph, dtype, BETA));
-        variable.assign_sub(m * rate / (v.sqrt() + epsilon))
+        vec![variable.assign_sub(m * rate / (v.sqrt() + epsilon))]
     }
 
     #[track_caller]

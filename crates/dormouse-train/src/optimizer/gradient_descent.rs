@@ -31,8 +31,8 @@ impl Optimizer for GradientDescent {
     fn make_slots(&self, _: Variable) {}
 
     #[track_caller]
-    fn update(&self, variable: Variable, gradient: Tensor) -> Tensor {
+    fn update(&self, variable: Variable, gradient: Tensor) -> Vec<Tensor> {
         let rate = self.rate.of(variable.graph(), variable.dtype(), "GradientDescent: the learning rate");
-        variable.assign_sub(gradient * rate)
+        vec![variable.assign_sub(gradient * rate)]
     }
 }

@@ -1,7 +1,8 @@
 //! Momentum: gradients are summed, older ones counting less, and the sum is followed.
 
-use dormouse_graph::{Tensor, Variable, Zeros};
+use dormouse_graph::{IndexedSlices, Tensor, Variable, Zeros};
 
+use crate::optimizer::rows::Rows;
 use crate::optimizer::{Optimizer, Slots};
 use crate::scalar::Scalar;
 
@@ -49,12 +50,23 @@ impl Optimizer for Momentum {
     }
 
     #[track_caller]
-    fn update(&self, variable: Variable, gradient: Tensor) -> Tensor {
+    fn update(&self, variable: Variable, gradient: Tensor) -> Vec<Tensor> {
         let (graph, dtype) = (variable.graph(), variable.dtype());
         let rate = self.rate.of(graph, dtype, "Momentum: the learning rate");
         let momentum = self.decay.of(graph, dtype, "Momentum: the momentum");
         let sum = self.sum(variable);
         let sum = sum.assign(sum * momentum + gradient);
-        variable.assign_sub(if self.nesterov { gradient * rate + sum * momentum * rate } else { sum * rate })
+        vec![variable.assign_sub(if self.nesterov { gradient * rate + sum * momentum * rate } else { sum * rate })]
+    }
+
+    #[track_caller]
+    fn update_rows(&self, variable: Variable, slices: IndexedSlices) -> Vec<Tensor> {
+        let (graph, dtype) = (variable.graph(), variable.dtype());
+        let rate = self.rate.of(graph, dtype, "Momentum: the learning rate");
+        let momentum = self.decay.of(graph, dtype, "Momentum: the momentum");
+        let (rows, slot) = (Rows::of(slices), self.sum(variable));
+        let sum = rows.of_variable(slot) * momentum + rows.gradient;
+        let step = if self.nesterov { rows.gradient * rate + sum * momentum * rate } else { sum * rate };
+        vec![rows.write(slot, sum), rows.write(variable, rows.of_variable(variable) - step)]
     }
 }

@@ -1,7 +1,8 @@
 //! `RMSProp`: steps over the root of the mean square, or of the variance, summed with momentum.
 
-use dormouse_graph::{Elementwise, Ones, Tensor, Variable, Zeros};
+use dormouse_graph::{Elementwise, IndexedSlices, Ones, Tensor, Variable, Zeros};
 
+use crate::optimizer::rows::Rows;
 use crate::optimizer::{Optimizer, Slots};
 use crate::scalar::Scalar;
 
@@ -86,7 +87,7 @@ impl Optimizer for RmsProp {
     }
 
     #[track_caller]
-    fn update(&self, variable: Variable, gradient: Tensor) -> Tensor {
+    fn update(&self, variable: Variable, gradient: Tensor) -> Vec<Tensor> {
         let (graph, dtype) = (variable.graph(), variable.dtype());
         let rate = self.rate.of(graph, dtype, "RMSProp: the learning rate");
         let momentum = self.momentum.of(graph, dtype, "RMSProp: the momentum");
@@ -103,6 +104,30 @@ impl Optimizer for RmsProp {
         };
         let step = self.zeros(variable, "momentum");
         let step = step.assign(step * momentum + gradient * rate / (spread + epsilon).sqrt());
-        variable.assign_sub(step)
+        vec![variable.assign_sub(step)]
+    }
+
+    #[track_caller]
+    fn update_rows(&self, variable: Variable, slices: IndexedSlices) -> Vec<Tensor> {
+        let (graph, dtype) = (variable.graph(), variable.dtype());
+        let rate = self.rate.of(graph, dtype, "RMSProp: the learning rate");
+        let momentum = self.momentum.of(graph, dtype, "RMSProp: the momentum");
+        let epsilon = self.epsilon.of(graph, dtype, "RMSProp: the epsilon");
+        let rest = self.decay.rest(graph, dtype, "RMSProp: the decay");
+        let (rows, mut writes) = (Rows::of(slices), Vec::new());
+        let mut followed = |slot: Variable, to: Tensor| {
+            let before = rows.of_variable(slot);
+            let mean = before + (to - before) * rest;
+            writes.push(rows.write(slot, mean));
+            mean
+        };
+        let square = followed(self.mean_square(variable), rows.gradient.square());
+        let spread =
+            if self.centered { square - followed(self.zeros(variable, "mg"), rows.gradient).square() } else { square };
+        let slot = self.zeros(variable, "momentum");
+        let step = rows.of_variable(slot) * momentum + rows.gradient * rate / (spread + epsilon).sqrt();
+        writes.push(rows.write(slot, step));
+        writes.push(rows.write(variable, rows.of_variable(variable) - step));
+        writes
     }
 }
