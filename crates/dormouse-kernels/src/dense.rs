@@ -352,6 +352,7 @@ impl<T: Float> Dense<T> {
                         a_step,
                         strips: [begin(0), begin(together - 1)],
                         b_step: T::COLUMNS,
+                        ahead: 0,
                         steps,
                     };
                     let counts = Counts { panels: if both { MOST_PANELS } else { 1 }, rows: count, strips: together };

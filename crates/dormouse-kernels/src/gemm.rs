@@ -12,12 +12,14 @@ pub(crate) mod micro;
 pub(crate) mod pack;
 pub(crate) mod tiling;
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use smallvec::SmallVec;
 
-use self::micro::{Counts, Float, LONG, MOST_PANELS, MOST_STRIPS, Operands, Target, micro_tile, takes_two};
+use self::micro::{AHEAD, Counts, Float, LONG, MOST_PANELS, MOST_STRIPS, Operands, Target, micro_tile, takes_two};
 use self::pack::{Lines, pack_columns, pack_rows, pack_strips};
-use self::tiling::{FEW_ROWS, Tiling, products_a_tile};
+use self::tiling::{FEW_ROWS, PANELS_TOGETHER, STRIPS_TOGETHER, Tiling, products_a_tile};
 use crate::{Args, Body, Cost, Kernel, KernelError};
 
 /// Elements that a tile of the packing phase packs at most, unless a single panel has more.
@@ -142,7 +144,9 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
     let block = tiling.blocks.longest();
     let row_elements = tiling.row_tiles.longest() * tiling.panels.longest();
     let local_b = if a == Source::Local { (row_elements * block).next_multiple_of(T::COLUMNS) } else { 0 };
-    let local = local_b + MOST_STRIPS * block * T::COLUMNS;
+    let strips_at_once =
+        if b == Source::Local { tiling.column_tiles.longest().min(STRIPS_TOGETHER) } else { MOST_STRIPS };
+    let local = local_b + strips_at_once * block * T::COLUMNS;
 
     let panels_a_tile = (PACKED_A_TILE / (tiling.panels.longest() * depth).max(1)).clamp(1, tiling.panels.count);
     let strips_a_tile = (PACKED_A_TILE / (T::COLUMNS * depth).max(1)).clamp(1, tiling.strips.max(1));
@@ -282,18 +286,8 @@ impl<T: Float> Gemm<T> {
                 let (from, to) = (blocks.start(block), blocks.start(block + 1));
                 let end = (first + self.strips_a_tile).min(strips);
                 let packed = |strip: usize| packed.wrapping_add((from * strips + strip * (to - from)) * T::COLUMNS);
-                // Where rows of B lie in one piece, they are read as such.
-                let together = if self.product.b.line == 1 { end.min(columns / T::COLUMNS).max(first) } else { first };
-                let (lines, _) = self.strip(b, first, from, to - from);
-                // SAFETY: the lines are whole strips of B from `from` to `to`; their place in the shared scratch belongs to
-                // these strips and this block alone.
-                unsafe { pack_strips(&lines, together - first, packed(first)) };
-                for strip in together..end {
-                    let (lines, count) = self.strip(b, strip, from, to - from);
-                    // SAFETY: the lines are `count` columns of B from `from` to `to`; their place in the shared
-                    // scratch belongs to this strip and block alone.
-                    unsafe { pack_columns(&lines, count, packed(strip)) };
-                }
+                // SAFETY: these strips' place for this block in the shared scratch belongs to this tile alone.
+                unsafe { self.pack_tile(b, first..end, from, to - from, packed(first)) };
             }
         }
     }
@@ -365,78 +359,109 @@ impl<T: Float> Gemm<T> {
                 }
                 Source::Shared => shared.cast_const().wrapping_add(a_matrix * rows * depth + from * rows),
             };
-            let mut strip = tile.strips.start;
-            while strip < tile.strips.end {
-                // Two strips at once, where registers are enough and sums are long: the bits do not depend on it.
-                let together =
-                    if takes_two::<S, T>() && steps >= LONG { MOST_STRIPS.min(tile.strips.end - strip) } else { 1 };
-                let mut begins = [std::ptr::null(); MOST_STRIPS];
-                let (mut b_step, mut count) = (T::COLUMNS, 0);
-                // The last strip may be cut short, and is packed then.
-                let whole = (strip + together) * T::COLUMNS <= self.product.columns;
-                if whole && self.b == Source::Local && self.product.b.line == 1 {
-                    let (lines, _) = self.strip(b, strip, from, steps);
-                    // SAFETY: the lines are whole strips of B; the local scratch holds so many of a block.
-                    unsafe { pack_strips(&lines, together, local.wrapping_add(self.local_b)) };
+            for first in tile.strips.clone().step_by(STRIPS_TOGETHER) {
+                let group = first..(first + STRIPS_TOGETHER).min(tile.strips.end);
+                let from_here = self.packed_by_tile(&group);
+                let place = |strip: usize| local.wrapping_add(self.local_b + (strip - from_here) * steps * T::COLUMNS);
+                // SAFETY: the local scratch holds so many strips of a block, for this tile alone.
+                unsafe { self.pack_tile(b, from_here..group.end, from, steps, place(from_here)) };
+                for panels_first in tile.panels.clone().step_by(PANELS_TOGETHER) {
+                    let panels_end = (panels_first + PANELS_TOGETHER).min(tile.panels.end);
+                    let mut strip = first;
+                    while strip < group.end {
+                        // Two strips at once, where registers are enough and sums are long: the bits do not depend on it.
+                        let together =
+                            if takes_two::<S, T>() && steps >= LONG { MOST_STRIPS.min(group.end - strip) } else { 1 };
+                        let direct = self.b == Source::Direct && strip < from_here;
+                        let begins = std::array::from_fn(|n| {
+                            let strip = (strip + n).min(group.end - 1);
+                            if direct {
+                                self.strip(b, strip, from, steps).0.first
+                            } else if self.b == Source::Shared {
+                                let before = b_matrix * strips * depth + from * strips + strip * steps;
+                                shared.cast_const().wrapping_add(self.shared_b + before * T::COLUMNS)
+                            } else {
+                                place(strip).cast_const()
+                            }
+                        });
+                        let b_step = if direct { self.product.b.step } else { T::COLUMNS };
+                        let mut panel = panels_first;
+                        while panel < panels_end {
+                            let (start, end) = (panels.start(panel), panels.start(panel + 1));
+                            let own = end - start;
+                            // Two panels at once, where registers are enough: the bits do not depend on it.
+                            let both =
+                                takes_two::<S, T>() && panel + 1 < panels_end && panels.start(panel + 2) - end == own;
+                            panel += if both { MOST_PANELS } else { 1 };
+                            let (first, a_line, a_step, apart) = match self.a {
+                                Source::Direct => {
+                                    let lines = self.panel(a, start, from, steps);
+                                    (lines.first, lines.line, lines.step, own * lines.line)
+                                }
+                                Source::Local | Source::Shared => {
+                                    (packed_a.wrapping_add(start * steps), 1, own, own * steps)
+                                }
+                            };
+                            let operands = Operands {
+                                panels: [first, first.wrapping_add(apart)],
+                                a_line,
+                                a_step,
+                                strips: begins,
+                                b_step,
+                                // The first panels fetch what they multiply soon, the others the next strips.
+                                ahead: if start == first_row { AHEAD * b_step } else { MOST_STRIPS * T::COLUMNS },
+                                steps,
+                            };
+                            let counts =
+                                Counts { panels: if both { MOST_PANELS } else { 1 }, rows: own, strips: together };
+                            let target = Target {
+                                c: c.wrapping_add(start * columns + strip * T::COLUMNS),
+                                row: columns,
+                                columns: (columns - strip * T::COLUMNS).min(together * T::COLUMNS),
+                                add: block > tile.blocks.start,
+                            };
+                            // SAFETY: the panels' rows of A and a whole strip of B are readable for every step of the
+                            // block: where they lie, or packed. The rectangle of C is this call's, and the blocks before
+                            // have written it where they are added to.
+                            unsafe { micro_tile(simd, counts, &operands, &target) };
+                        }
+                        strip += together;
+                    }
                 }
-                for (n, first) in begins.iter_mut().enumerate().take(together) {
-                    let (lines, columns) = self.strip(b, strip + n, from, steps);
-                    let packed = local.wrapping_add(self.local_b + n * steps * T::COLUMNS);
-                    count += columns;
-                    *first = match self.b {
-                        Source::Direct if whole => {
-                            b_step = lines.step;
-                            lines.first
-                        }
-                        Source::Local if whole && lines.line == 1 => packed.cast_const(),
-                        Source::Direct | Source::Local => {
-                            // SAFETY: the lines are `columns` columns of B; the local scratch holds the strips of a block.
-                            unsafe { pack_columns(&lines, columns, packed) };
-                            packed.cast_const()
-                        }
-                        Source::Shared => {
-                            let before = (b_matrix * strips * depth + from * strips + (strip + n) * steps) * T::COLUMNS;
-                            shared.cast_const().wrapping_add(self.shared_b + before)
-                        }
-                    };
-                }
-                let mut panel = tile.panels.start;
-                while panel < tile.panels.end {
-                    let (start, end) = (panels.start(panel), panels.start(panel + 1));
-                    let own = end - start;
-                    // Two panels at once, where registers are enough: the bits do not depend on it.
-                    let both =
-                        takes_two::<S, T>() && panel + 1 < tile.panels.end && panels.start(panel + 2) - end == own;
-                    panel += if both { MOST_PANELS } else { 1 };
-                    let (first, a_line, a_step, apart) = match self.a {
-                        Source::Direct => {
-                            let lines = self.panel(a, start, from, steps);
-                            (lines.first, lines.line, lines.step, own * lines.line)
-                        }
-                        Source::Local | Source::Shared => (packed_a.wrapping_add(start * steps), 1, own, own * steps),
-                    };
-                    let operands = Operands {
-                        panels: [first, first.wrapping_add(apart)],
-                        a_line,
-                        a_step,
-                        strips: begins,
-                        b_step,
-                        steps,
-                    };
-                    let counts = Counts { panels: if both { MOST_PANELS } else { 1 }, rows: own, strips: together };
-                    let target = Target {
-                        c: c.wrapping_add(start * columns + strip * T::COLUMNS),
-                        row: columns,
-                        columns: count,
-                        add: block > tile.blocks.start,
-                    };
-                    // SAFETY: the panels' rows of A and a whole strip of B are readable for every step of the block:
-                    // where they lie, or packed. The rectangle of C is this call's, and the blocks before have
-                    // written it where they are added to.
-                    unsafe { micro_tile(simd, counts, &operands, &target) };
-                }
-                strip += together;
             }
+        }
+    }
+
+    /// The first strip of a group that the tile packs itself; those before are read where they lie, or were packed by a phase
+    /// before. The last strip of B may be cut short, and then its micro-tile is packed even where B is read in place.
+    #[inline(always)]
+    fn packed_by_tile(&self, group: &Range<usize>) -> usize {
+        let whole = self.product.columns / T::COLUMNS;
+        match self.b {
+            Source::Shared => group.end,
+            Source::Local => group.start,
+            Source::Direct if whole >= group.end => group.end,
+            Source::Direct => whole - (whole - group.start) % MOST_STRIPS,
+        }
+    }
+
+    /// Packs strips of B at `b` for a block of the depth, one after the other.
+    ///
+    /// # Safety
+    /// There is room for them at `packed`, which nobody else touches.
+    #[inline(always)]
+    unsafe fn pack_tile(&self, b: *const T, own: Range<usize>, from: usize, steps: usize, packed: *mut T) {
+        let whole = self.product.columns / T::COLUMNS;
+        let (start, end) = (own.start, own.end);
+        // Where rows of B lie in one piece, they are read as such.
+        let together = if self.product.b.line == 1 { end.min(whole).max(start) } else { start };
+        let (lines, _) = self.strip(b, start, from, steps);
+        // SAFETY: the lines are whole strips of B for the block's steps, and the caller's contract.
+        unsafe { pack_strips(&lines, together - start, packed) };
+        for strip in together..end {
+            let (lines, count) = self.strip(b, strip, from, steps);
+            // SAFETY: the lines are `count` columns of B for the block's steps, and the caller's contract.
+            unsafe { pack_columns(&lines, count, packed.wrapping_add((strip - start) * steps * T::COLUMNS)) };
         }
     }
 
@@ -465,9 +490,9 @@ impl<T: Float> Gemm<T> {
 /// A tile: panels of rows, strips of columns, blocks of the depth.
 #[derive(Debug)]
 struct Rectangle {
-    panels: std::ops::Range<usize>,
-    strips: std::ops::Range<usize>,
-    blocks: std::ops::Range<usize>,
+    panels: Range<usize>,
+    strips: Range<usize>,
+    blocks: Range<usize>,
 }
 
 /// One tile of one phase, to be compiled for each instruction set.

@@ -1,7 +1,7 @@
 //! Buffers: memory of one alignment, for variables, arenas and scratch. One of the two places of this crate that hold
 //! `unsafe` code, the other being `execute`.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
@@ -12,6 +12,10 @@ use crate::error::{Kind, Result};
 
 /// The alignment of every buffer: a cache line, and the widest vector register.
 pub(crate) const ALIGNMENT: usize = 64;
+
+/// Bytes of a huge page, and from how many of them on a buffer asks for such pages. A product walks hundreds of rows at a time,
+/// more than there are entries for small pages.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// A block of bytes, zeroed when made, written through its pointer by whoever may.
 #[derive(Debug)]
@@ -33,10 +37,20 @@ impl Buffer {
     /// When the system has not so many bytes to give.
     pub(crate) fn new(bytes: usize) -> Result<Buffer> {
         let refused = || Kind::TooLarge { bytes: bytes as u128 };
-        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).map_err(|_| refused())?;
-        // SAFETY: the layout has a size of at least one byte.
-        let pointer = unsafe { alloc_zeroed(layout) };
-        Ok(Buffer { pointer: NonNull::new(pointer).ok_or_else(refused)?, bytes })
+        let layout = layout(bytes).ok_or_else(refused)?;
+        if bytes < HUGE_PAGE {
+            // SAFETY: the layout has a size of at least one byte.
+            let pointer = unsafe { alloc_zeroed(layout) };
+            return Ok(Buffer { pointer: NonNull::new(pointer).ok_or_else(refused)?, bytes });
+        }
+        // SAFETY: as above; the bytes are the new block's own.
+        let pointer = unsafe {
+            let pointer = NonNull::new(alloc(layout)).ok_or_else(refused)?;
+            advise_huge_pages(pointer, bytes);
+            pointer.write_bytes(0, bytes);
+            pointer
+        };
+        Ok(Buffer { pointer, bytes })
     }
 
     /// A buffer of a value's elements.
@@ -137,9 +151,28 @@ pub(crate) fn value_of<T: Element>(dims: &[usize], elements: Vec<T>) -> Value {
     Value::from_elements(dims, elements).expect("a spec has as many elements as its extents say")
 }
 
+/// The layout of a buffer, if there can be one: big ones begin with a huge page.
+fn layout(bytes: usize) -> Option<Layout> {
+    Layout::from_size_align(bytes.max(1), if bytes < HUGE_PAGE { ALIGNMENT } else { HUGE_PAGE }).ok()
+}
+
+/// Asks the system for huge pages, before the bytes are first touched; it may not have any.
+///
+/// # Safety
+/// The bytes at the pointer belong to the caller.
+unsafe fn advise_huge_pages(pointer: NonNull<u8>, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: advice on whole pages of the caller's memory, which keep what they hold.
+    unsafe {
+        libc::madvise(pointer.as_ptr().cast(), bytes - bytes % HUGE_PAGE, libc::MADV_HUGEPAGE);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (pointer, bytes);
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let layout = Layout::from_size_align(self.bytes.max(1), ALIGNMENT).expect("checked when it was made");
+        let layout = layout(self.bytes).expect("checked when it was made");
         // SAFETY: allocated in `new` with this layout, and freed once.
         unsafe { dealloc(self.pointer.as_ptr(), layout) };
     }

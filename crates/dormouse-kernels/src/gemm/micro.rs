@@ -21,8 +21,8 @@ pub(crate) const fn takes_two<S: Simd, T: Float>() -> bool {
     size_of::<T::Vector<S>>() == 64
 }
 
-/// Steps of which B is fetched ahead where its rows lie apart: the machine does not foresee them.
-pub(super) const AHEAD: usize = 16;
+/// Steps of which B is fetched ahead where its rows lie apart.
+pub(crate) const AHEAD: usize = 16;
 
 /// Steps from which on it pays to take two strips, and to fetch C while the sums are made; below, time goes into storing them.
 pub(super) const LONG: usize = 64;
@@ -80,6 +80,9 @@ pub(crate) struct Operands<T> {
     pub strips: [*const T; MOST_STRIPS],
     /// Elements of B between two steps; [`Float::COLUMNS`] in a packed strip.
     pub b_step: usize,
+    /// Elements of B, from each step on, to what is fetched meanwhile where the rows of B lie apart, which the machine does not
+    /// foresee.
+    pub ahead: usize,
     /// Steps.
     pub steps: usize,
 }
@@ -178,29 +181,21 @@ unsafe fn of_size<
     if operands.steps >= LONG {
         (0..P * R).for_each(|r| fetch::<T, N>(target.c.wrapping_add(r * target.row)));
     }
-    let mut sums = [[[[T::splat(simd, T::default()); W]; N]; R]; P];
-    let mut panels: [*const T; P] = std::array::from_fn(|p| operands.panels[p]);
-    let mut strips: [*const T; N] = std::array::from_fn(|n| operands.strips[n]);
-    for _ in 0..operands.steps {
-        // SAFETY: the caller lets COLUMNS elements of B, W vectors, be read at every step of a strip.
-        let lines = strips.map(|strip| unsafe { strip.cast::<[T::Vector<S>; W]>().read_unaligned() });
-        for (sums, panel) in sums.iter_mut().zip(&mut panels) {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: the caller lets R rows of each panel be read at every step.
-                let a = T::splat(simd, unsafe { *panel.add(r * operands.a_line) });
-                for (sum, line) in sums.as_flattened_mut().iter_mut().zip(lines.as_flattened()) {
-                    *sum = T::mul_add(simd, a, *line, *sum);
-                }
-            }
-            *panel = panel.wrapping_add(operands.a_step);
+    let packed = operands.b_step == T::COLUMNS;
+    // SAFETY: the caller's contract, with the strides that it gives.
+    let sums = unsafe {
+        if R == ROWS && packed && (operands.a_line, operands.a_step) == (1, R) {
+            let operands = Operands { a_line: 1, a_step: R, b_step: T::COLUMNS, ..*operands };
+            sums::<S, T, P, R, N, W, UNROLLED, false>(simd, &operands)
+        } else if R == ROWS && packed && operands.a_step == 1 {
+            let operands = Operands { a_step: 1, b_step: T::COLUMNS, ..*operands };
+            sums::<S, T, P, R, N, W, UNROLLED, false>(simd, &operands)
+        } else if R == ROWS && operands.a_step == 1 {
+            sums::<S, T, P, R, N, W, UNROLLED, FAR>(simd, &Operands { a_step: 1, ..*operands })
+        } else {
+            sums::<S, T, P, R, N, W, 1, FAR>(simd, operands)
         }
-        strips = strips.map(|strip| {
-            if FAR {
-                fetch::<T, 1>(strip.wrapping_add(AHEAD * operands.b_step));
-            }
-            strip.wrapping_add(operands.b_step)
-        });
-    }
+    };
     // SAFETY: the caller lets R rows of C be written for each panel, and read if `add` says so.
     unsafe {
         store::<S, T, R, N, W>(simd, &sums[0], target);
@@ -208,6 +203,111 @@ unsafe fn of_size<
             let c = target.c.wrapping_add(R * target.row);
             store::<S, T, R, N, W>(simd, &sums[P - 1], &Target { c, ..*target });
         }
+    }
+}
+
+/// The sums of [`of_size`], with `U` steps in one piece. Strides that the caller knows are compiled into the addresses: such a
+/// step takes hardly more than its multiplications.
+///
+/// # Safety
+/// As [`of_size`].
+#[inline(always)]
+unsafe fn sums<
+    S: Simd,
+    T: Float,
+    const P: usize,
+    const R: usize,
+    const N: usize,
+    const W: usize,
+    const U: usize,
+    const FAR: bool,
+>(
+    simd: S,
+    operands: &Operands<T>,
+) -> [[[[T::Vector<S>; W]; N]; R]; P] {
+    let mut sums = [[[[T::splat(simd, T::default()); W]; N]; R]; P];
+    let mut at = Place {
+        panels: std::array::from_fn(|p| operands.panels[p]),
+        strips: std::array::from_fn(|n| operands.strips[n]),
+        a_line: operands.a_line,
+        a_step: operands.a_step,
+        b_step: operands.b_step,
+        ahead: operands.ahead,
+    };
+    // SAFETY: the caller's contract; so many steps there are.
+    unsafe {
+        for _ in 0..operands.steps / U {
+            at.step::<S, R, W, FAR>(simd, 0, &mut sums);
+            if U == UNROLLED {
+                at.step::<S, R, W, FAR>(simd, 1, &mut sums);
+                at.step::<S, R, W, FAR>(simd, 2, &mut sums);
+                at.step::<S, R, W, FAR>(simd, 3, &mut sums);
+            }
+            at.advance(U);
+        }
+        for _ in 0..operands.steps % U {
+            at.step::<S, R, W, FAR>(simd, 0, &mut sums);
+            at.advance(1);
+        }
+    }
+    sums
+}
+
+/// Steps in one piece where all strides but one are known.
+const UNROLLED: usize = 4;
+
+/// A row of a panel to count from beside the first: no row is more than two lines from one of them.
+const MIDDLE: usize = ROWS / 2;
+
+/// Where the sums have come to.
+struct Place<T, const P: usize, const N: usize> {
+    panels: [*const T; P],
+    strips: [*const T; N],
+    a_line: usize,
+    a_step: usize,
+    b_step: usize,
+    ahead: usize,
+}
+
+impl<T: Float, const P: usize, const N: usize> Place<T, P, N> {
+    /// Adds the products of the step that is so far ahead, and begins to fetch of rows of B that lie `FAR` apart.
+    ///
+    /// # Safety
+    /// As [`of_size`]; there is such a step.
+    #[inline(always)]
+    unsafe fn step<S: Simd, const R: usize, const W: usize, const FAR: bool>(
+        &self,
+        simd: S,
+        ahead: usize,
+        sums: &mut [[[[T::Vector<S>; W]; N]; R]; P],
+    ) {
+        let lines = self.strips.map(|strip| {
+            let line = strip.wrapping_add(ahead * self.b_step);
+            if FAR {
+                fetch::<T, 1>(line.wrapping_add(self.ahead));
+            }
+            // SAFETY: the caller lets COLUMNS elements of B, W vectors, be read at every step of a strip.
+            unsafe { line.cast::<[T::Vector<S>; W]>().read_unaligned() }
+        });
+        for (sums, panel) in sums.iter_mut().zip(self.panels) {
+            let panel = panel.wrapping_add(ahead * self.a_step);
+            let places = [panel, panel.wrapping_add(MIDDLE * self.a_line)];
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller lets R rows of each panel be read at every step.
+                let a = unsafe { *places[r / MIDDLE].wrapping_add(r % MIDDLE * self.a_line) };
+                let a = T::splat(simd, a);
+                for (sum, line) in sums.as_flattened_mut().iter_mut().zip(lines.as_flattened()) {
+                    *sum = T::mul_add(simd, a, *line, *sum);
+                }
+            }
+        }
+    }
+
+    /// Goes so many steps on.
+    #[inline(always)]
+    fn advance(&mut self, steps: usize) {
+        self.panels = self.panels.map(|panel| panel.wrapping_add(steps * self.a_step));
+        self.strips = self.strips.map(|strip| strip.wrapping_add(steps * self.b_step));
     }
 }
 
@@ -308,6 +408,7 @@ mod tests {
                     a_step: rows,
                     strips: [n, n + 1].map(|n| self.b.as_ptr().wrapping_add(n * self.steps * T::COLUMNS)),
                     b_step: T::COLUMNS,
+                    ahead: 0,
                     steps: self.steps,
                 };
                 let row = 2 * T::COLUMNS;

@@ -16,8 +16,13 @@ const BIGGEST: usize = 1 << 26;
 /// Tiles at most: enough for any machine, and few enough to hand out one by one.
 const MOST: usize = 512;
 /// Steps of the depth at most that are summed in registers before they are added to the result: a strip of them is
-/// 20 KiB, which leaves room for a panel of A in a first-level cache of 32 KiB.
-const DEEPEST: usize = 320;
+/// 22 KiB, which leaves room for a panel of A in a first-level cache of 32 KiB.
+pub(crate) const DEEPEST: usize = 352;
+/// Panels that are multiplied with all strips at hand before the next ones: their rows of A and of the result lie in fewer
+/// pages than the machine has at hand, and A in the second-level cache.
+pub(crate) const PANELS_TOGETHER: usize = 12;
+/// Strips of B that are packed together where the tile packs them.
+pub(crate) const STRIPS_TOGETHER: usize = 32;
 /// Rows up to which only columns are cut, unless there are too few of them.
 pub(crate) const FEW_ROWS: usize = 192;
 /// The same where there are so many columns that B lies in no cache, and is better read once: A then lies in the second-level
@@ -25,6 +30,8 @@ pub(crate) const FEW_ROWS: usize = 192;
 const SOME_ROWS: usize = 768;
 /// Columns from which on this holds.
 const MANY_COLUMNS: usize = 4096;
+/// How many columns a tile has for each row, about.
+const WIDE: usize = 4;
 /// How much longer a tile's depth may be than its sides. Cutting the depth costs a pass over the result for each part.
 const DEPTH_WEIGHT: usize = 16;
 
@@ -99,10 +106,11 @@ impl Tiling {
         // Few rows stay together as long as columns can be cut: all of them use a strip that is packed.
         let few = rows <= FEW_ROWS || rows <= SOME_ROWS && columns >= MANY_COLUMNS;
         let row_weight = if few { rows.max(1) } else { 1 };
-        // Always the longest side is cut once more, so that tiles come out near to square: that reads least.
+        // Always the longest side is cut once more, so that tiles come out alike; they are wider than high, for a strip is read
+        // once for each group of panels, and pages of A and of the result are fewer.
         while row_tiles * column_tiles * depth_tiles < wanted {
             let side = |length: usize, parts: usize, most: usize| if parts < most { length.div_ceil(parts) } else { 0 };
-            let row = side(rows.div_ceil(row_weight), row_tiles, pairs);
+            let row = side(WIDE * rows.div_ceil(row_weight), row_tiles, pairs);
             let column = side(columns, column_tiles, strip_pairs);
             let along = side(depth / DEPTH_WEIGHT, depth_tiles, blocks.count);
             if row.max(column).max(along) == 0 {
