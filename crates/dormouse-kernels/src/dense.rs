@@ -352,7 +352,6 @@ impl<T: Float> Dense<T> {
                         a_step,
                         strips: [begin(0), begin(together - 1)],
                         b_step: T::COLUMNS,
-                        ahead: 0,
                         steps,
                     };
                     let counts = Counts { panels: if both { MOST_PANELS } else { 1 }, rows: count, strips: together };
@@ -378,5 +377,18 @@ impl<T: Float> Body for Dense<T> {
         let packs = self.rows_at == Rows::Shared && phase == 0;
         self.arch.dispatch(Run { dense: self, args, packs, tile });
         Ok(())
+    }
+
+    fn completes(&self, tile: usize, range: &mut dyn FnMut(Range<usize>)) -> bool {
+        let own = self.row_tiles.range(tile % self.row_tiles.count);
+        let (start, end) = (self.panels.start(own.start), self.panels.start(own.end));
+        let own = self.column_tiles.range(tile / self.row_tiles.count);
+        let (left, right) = (own.start * T::COLUMNS, (own.end * T::COLUMNS).min(self.columns));
+        if own.len() == self.strips {
+            range(start * self.columns..end * self.columns);
+        } else {
+            (start..end).for_each(|r| range(r * self.columns + left..r * self.columns + right));
+        }
+        true
     }
 }

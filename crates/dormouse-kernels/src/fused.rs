@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 use crate::elementwise::{Micro, Operation, duplicate, operation};
 use crate::{Cost, Kernel, KernelError, Spec};
 
-use execute::Fused;
+pub(crate) use execute::Fused;
 use inputs::Source;
 use pairs::Arithmetic;
 
@@ -116,6 +116,22 @@ pub fn compile_loop(l: &Loop) -> Result<Kernel, KernelError> {
     kernel.in_place = in_place(l);
     kernel.fallible = built.fallible;
     Ok(kernel)
+}
+
+impl Loop {
+    /// The dtype of a value, if there is one of this number.
+    pub(crate) fn dtype_of(&self, value: usize) -> Option<DType> {
+        (value < self.inputs.len() + self.steps.len()).then(|| dtype_of(self, value))
+    }
+}
+
+/// The code of a loop, what it takes, and whether it may give an error.
+///
+/// # Errors
+/// As [`compile_loop`].
+pub(crate) fn fused(l: &Loop) -> Result<(Fused, Cost, bool), KernelError> {
+    let Parts { fused, cost, fallible } = parts_of(l)?;
+    Ok((fused, cost, fallible))
 }
 
 /// What a kernel of a loop is made of.

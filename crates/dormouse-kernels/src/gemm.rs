@@ -17,7 +17,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use smallvec::SmallVec;
 
-use self::micro::{AHEAD, Counts, Float, LONG, MOST_PANELS, MOST_STRIPS, Operands, Target, micro_tile, takes_two};
+use self::micro::{Counts, Float, LONG, MOST_PANELS, MOST_ROWS, MOST_STRIPS, Operands, Target, micro_tile, takes_two};
 use self::pack::{Lines, pack_columns, pack_rows, pack_strips};
 use self::tiling::{FEW_ROWS, PANELS_TOGETHER, STRIPS_TOGETHER, Tiling, products_a_tile};
 use crate::{Args, Body, Cost, Kernel, KernelError};
@@ -120,7 +120,8 @@ struct Gemm<T> {
 pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
     let Product { rows, columns, depth, .. } = product;
     let products = product.products();
-    let tiling = Tiling::new(rows, columns, depth, T::COLUMNS, products);
+    let in_place = b_in_place(&product, size_of::<T>());
+    let tiling = Tiling::new([rows, columns, depth], T::COLUMNS, products, !in_place);
     let a = if a_in_place(&product, &tiling, size_of::<T>()) {
         Source::Direct
     } else if tiling.column_tiles.count == 1 {
@@ -128,7 +129,7 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
     } else {
         Source::Shared
     };
-    let b = if b_in_place(&product, &tiling, size_of::<T>()) {
+    let b = if in_place {
         Source::Direct
     } else if tiling.row_tiles.count == 1 {
         Source::Local
@@ -189,6 +190,9 @@ pub(crate) fn kernel<T: Float>(product: Product) -> Kernel {
 /// Bytes between two rows up to which the caches take them as they lie.
 const NEAR: usize = 1024;
 
+/// Columns below which rows of a tile are too short to go on with one by one.
+const NARROW: usize = 64;
+
 /// Strips up to which rows of A in one piece are not packed, which transposes them.
 const FEW_STRIPS: usize = 20;
 
@@ -207,9 +211,9 @@ fn a_in_place(product: &Product, tiling: &Tiling, size: usize) -> bool {
 const FEW_READS: usize = 3;
 
 /// Whether the micro-kernel reads B where it lies: rows in one piece, near to each other, or read a few times.
-fn b_in_place(product: &Product, tiling: &Tiling, size: usize) -> bool {
+fn b_in_place(product: &Product, size: usize) -> bool {
     let Operand { line, step, .. } = product.b;
-    line == 1 && (step * size <= NEAR || tiling.panels.count <= FEW_READS * MOST_PANELS)
+    line == 1 && (step * size <= NEAR || product.rows <= FEW_READS * MOST_ROWS)
 }
 
 impl<T: Float> Gemm<T> {
@@ -408,8 +412,6 @@ impl<T: Float> Gemm<T> {
                                 a_step,
                                 strips: begins,
                                 b_step,
-                                // The first panels fetch what they multiply soon, the others the next strips.
-                                ahead: if start == first_row { AHEAD * b_step } else { MOST_STRIPS * T::COLUMNS },
                                 steps,
                             };
                             let counts =
@@ -524,5 +526,35 @@ impl<T: Float> Body for Gemm<T> {
     unsafe fn run(&self, args: &Args<'_>, phase: usize, tile: usize) -> Result<(), KernelError> {
         self.arch.dispatch(Run { gemm: self, args, phase: self.phases[phase], tile });
         Ok(())
+    }
+
+    fn completes(&self, tile: usize, range: &mut dyn FnMut(Range<usize>)) -> bool {
+        let Tiling { panels, row_tiles, column_tiles, depth_tiles, strips, .. } = self.tiling;
+        let Product { rows, columns, .. } = self.product;
+        let products = self.product.products();
+        if depth_tiles.count > 1 {
+            let from = tile * SUMMED_A_TILE;
+            range(from..(from + SUMMED_A_TILE).min(products * rows * columns));
+            return true;
+        }
+        let (group, tile) = (tile / self.tiling.tiles(), tile % self.tiling.tiles());
+        let (row_tile, column_tile) = (tile % row_tiles.count, tile / row_tiles.count);
+        let own = row_tiles.range(row_tile);
+        let (start, end) = (panels.start(own.start), panels.start(own.end));
+        let own = column_tiles.range(column_tile);
+        let (left, right) = (own.start * T::COLUMNS, (own.end * T::COLUMNS).min(columns));
+        if column_tiles.count > 1 && column_tiles.longest() * T::COLUMNS < NARROW {
+            return false;
+        }
+        let first = group * self.products_a_tile;
+        for product in first..(first + self.products_a_tile).min(products) {
+            let row = |row: usize| (product * rows + row) * columns;
+            if own.len() == strips {
+                range(row(start)..row(end));
+            } else {
+                (start..end).for_each(|r| range(row(r) + left..row(r) + right));
+            }
+        }
+        true
     }
 }

@@ -1,6 +1,7 @@
 //! What a kernel is: tiles in phases, the buffers they run on, and what they may say went wrong.
 
 use std::fmt;
+use std::ops::Range;
 
 use dormouse_value::{DType, Dims, Element, element_count};
 use smallvec::SmallVec;
@@ -141,6 +142,13 @@ pub trait Body: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the numbers do not allow a result. The execution is then given up: outputs are left in part.
     unsafe fn run(&self, args: &Args<'_>, phase: usize, tile: usize) -> Result<(), KernelError>;
+
+    /// Gives out the elements of result 0 that a tile of the last phase completes, in ranges; all tiles together complete each
+    /// once. `false`, without any, where that is not known.
+    fn completes(&self, tile: usize, range: &mut dyn FnMut(Range<usize>)) -> bool {
+        let _ = (tile, range);
+        false
+    }
 }
 
 /// A compiled operation: how many tiles, how much scratch, at what cost, and the code.

@@ -15,6 +15,7 @@ mod conv;
 mod dense;
 mod dispatch;
 mod elementwise;
+mod epilogue;
 mod fused;
 mod gemm;
 mod image;
@@ -31,6 +32,7 @@ pub use array::compile_sum_rows;
 pub use dense::compile_constant;
 pub use dispatch::{compile, compile_freely};
 pub use elementwise::cast_path;
+pub use epilogue::{compile_epilogue, has_epilogue};
 pub use fused::{
     Loop, Step, compile_loop, compile_loop_columns, compile_loop_reduction, elementwise_inputs, fusible, sums_columns,
 };

@@ -54,6 +54,7 @@ fn action(instruction: &Instruction) -> String {
         Action::LoopColumns(body, columns) => {
             format!("{} columns reduced by {:?}", steps(body), columns.reduces.as_slice())
         }
+        Action::Epilogue(both) => format!("{:?} then {}", both.op, steps(&both.body)),
         Action::LossGradient(around) => format!("{around:?}"),
         Action::SumRows { .. } => "SumRows".to_owned(),
         Action::UpdateRows(op) => format!("UpdateRows by {op:?}"),

@@ -4,6 +4,7 @@ mod assemble;
 mod broadcasts;
 mod cse;
 mod dead;
+mod epilogue;
 mod fold;
 mod fuse;
 mod hoist;
@@ -26,7 +27,7 @@ type Pass = (&'static str, fn(&mut Program), Optimize);
 /// Every pass by name, in order. Folding leaves constants that simplifying looks for; both leave equal instructions,
 /// which merging finds; what then is not read goes, so that hoisting and joining products and fusing see who truly reads
 /// what. Hoisting comes before joining, which looks at sums of the products that are left. A loss takes in what stands
-/// around it before a loop does.
+/// around it before a loop does. Loops that are whole then go behind the products that they read.
 const PASSES: &[Pass] = &[
     ("fold", fold::fold, Optimize::Exact),
     ("simplify", simplify::simplify, Optimize::Exact),
@@ -42,6 +43,7 @@ const PASSES: &[Pass] = &[
     ("rows", rows::rows, Optimize::Full),
     ("loss", loss::surround, Optimize::Exact),
     ("fuse", fuse::fuse, Optimize::Exact),
+    ("epilogue", epilogue::epilogue, Optimize::Exact),
 ];
 
 /// Runs the passes that are allowed, and tells each one's name and what it left.
@@ -67,6 +69,7 @@ fn op_of(instruction: &Instruction) -> Option<&Op> {
         Action::Loop(_)
         | Action::LoopReduction(..)
         | Action::LoopColumns(..)
+        | Action::Epilogue(_)
         | Action::LossGradient(_)
         | Action::SumRows { .. }
         | Action::UpdateRows(_)

@@ -36,6 +36,7 @@ fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> Small
         Action::Op(_)
         | Action::LoopReduction(..)
         | Action::LoopColumns(..)
+        | Action::Epilogue(_)
         | Action::LossGradient(_)
         | Action::SumRows { .. }
         | Action::UpdateRows(_)

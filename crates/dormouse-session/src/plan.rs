@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_freely, compile_loop,
+    Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_epilogue, compile_freely, compile_loop,
     compile_loop_columns, compile_loop_reduction, compile_loss_gradient, compile_random, compile_sum_rows, reserve,
 };
 use dormouse_value::{Op, Value};
@@ -245,15 +245,11 @@ fn kernel(
 ) -> std::result::Result<Kernel, KernelError> {
     let specs = |values: &[ValueId]| values.iter().map(|v| program.spec(*v).clone()).collect::<Vec<_>>();
     match &instruction.action {
-        Action::Op(op) => {
-            let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));
-            // A factor that is a constant is packed here rather than in every run.
-            let weights = instruction.operands.get(1).and_then(|operand| program.constant(*operand));
-            if let Some(kernel) = weights.and_then(|weights| compile_constant(op, &inputs, &outputs, weights)) {
-                return Ok(kernel);
-            }
-            let compile = if compiler.optimize == Optimize::Full { compile_freely } else { compile };
-            compile(op, &inputs, &outputs)
+        Action::Op(op) => kernel_of(program, op, &instruction.operands, &specs(&instruction.results), compiler),
+        Action::Epilogue(both) => {
+            let (operands, result) = (&instruction.operands[..both.operands], std::slice::from_ref(&both.result));
+            let first = kernel_of(program, &both.op, operands, result, compiler)?;
+            compile_epilogue(first, both.operands, &both.body, both.product)
         }
         Action::Loop(body) => compile_loop(body),
         Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),
@@ -280,6 +276,24 @@ fn kernel(
             compile_random(*distribution, key, &specs(&instruction.operands), program.spec(instruction.results[0]))
         }
     }
+}
+
+/// The code of an operation.
+fn kernel_of(
+    program: &Program,
+    op: &Op,
+    operands: &[ValueId],
+    outputs: &[Spec],
+    compiler: Compiler,
+) -> std::result::Result<Kernel, KernelError> {
+    let inputs: Vec<Spec> = operands.iter().map(|v| program.spec(*v).clone()).collect();
+    // A factor that is a constant is packed here rather than in every run.
+    let weights = operands.get(1).and_then(|operand| program.constant(*operand));
+    if let Some(kernel) = weights.and_then(|weights| compile_constant(op, &inputs, outputs, weights)) {
+        return Ok(kernel);
+    }
+    let compile = if compiler.optimize == Optimize::Full { compile_freely } else { compile };
+    compile(op, &inputs, outputs)
 }
 
 /// How many buffers an instruction takes: a draw takes its counter first.

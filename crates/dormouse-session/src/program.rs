@@ -47,6 +47,8 @@ pub(crate) enum Action {
     LoopReduction(Box<Loop>, Op),
     /// The same, with its last outputs summed or averaged over all axes but the last of them.
     LoopColumns(Box<Loop>, Columns),
+    /// An operation with a loop over its result behind it.
+    Epilogue(Box<Epilogue>),
     /// A sparse softmax cross-entropy and its gradient, with what stands around it.
     LossGradient(LossGradient),
     /// The gradient of a gather from an array of so many rows, as the rows that were taken, each once, and where they are.
@@ -66,11 +68,25 @@ pub(crate) struct Columns {
     pub(crate) reduces: SmallVec<[ReduceOp; 4]>,
 }
 
+/// An operation, whose operands come first, and a loop that takes its result as one of its inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Epilogue {
+    pub(crate) op: Op,
+    /// How many operands the operation has.
+    pub(crate) operands: usize,
+    pub(crate) body: Loop,
+    /// The operation's result, of which the loop may take another shape.
+    pub(crate) result: Spec,
+    /// Which input of the loop that is.
+    pub(crate) product: usize,
+}
+
 impl Action {
     /// Whether operand `index` gives its shape only.
     pub(crate) fn shape_only(&self, index: usize) -> bool {
         match self {
             Action::Op(op) => op.shape_only(index),
+            Action::Epilogue(both) => index < both.operands && both.op.shape_only(index),
             Action::Loop(_)
             | Action::LoopReduction(..)
             | Action::LoopColumns(..)
@@ -150,6 +166,11 @@ impl Program {
             id = of;
         }
         id
+    }
+
+    /// The value that a value is another shape of; itself where it is none.
+    pub(crate) fn aliased(&self, id: ValueId) -> ValueId {
+        if let Origin::Alias(of) = self.value(id).origin { of } else { id }
     }
 
     /// The constant that a value is, whatever its shape.

@@ -199,6 +199,20 @@ impl<T: Float> Correlation<T> {
         (first, (self.sum.columns - first).min(T::COLUMNS))
     }
 
+    /// What a tile of phase 1 computes.
+    fn part(&self, tile: usize) -> Part {
+        let [deep, down, _] = &self.lattices;
+        let (unit, band) = (tile / self.bands, tile % self.bands);
+        let (share, depth) = (unit / deep.groups(), unit % deep.groups());
+        let first = share * self.images_per_tile;
+        let from = band * self.groups_per_band;
+        Part {
+            images: first..(first + self.images_per_tile).min(self.sum.images),
+            depth,
+            groups: from..(from + self.groups_per_band).min(down.groups()),
+        }
+    }
+
     /// Packs one strip of one class: a line of columns for each tap and source channel, zeros beyond the last column.
     fn pack(&self, filter: &[T], class: &Class, strip: usize, packed: &mut [T]) {
         let Sum { inner, strides: [along, column, group], .. } = self.sum;
@@ -239,6 +253,13 @@ impl<T: Float> Correlation<T> {
             self.pack(filter, class, strip, packed);
         }
     }
+}
+
+/// What a tile of phase 1 computes: of some images, a group of slices and groups of rows.
+struct Part {
+    images: Range<usize>,
+    depth: usize,
+    groups: Range<usize>,
 }
 
 /// A tile of phase 1.
@@ -451,14 +472,20 @@ impl<T: Float> Body for Correlation<T> {
             unsafe { self.pack_tile(args, tile) }
             return Ok(());
         }
-        let [deep, down, _] = &self.lattices;
-        let (unit, band) = (tile / self.bands, tile % self.bands);
-        let (share, depth) = (unit / deep.groups(), unit % deep.groups());
-        let first = share * self.images_per_tile;
-        let images = first..(first + self.images_per_tile).min(self.sum.images);
-        let from = band * self.groups_per_band;
-        let groups = from..(from + self.groups_per_band).min(down.groups());
+        let Part { images, depth, groups } = self.part(tile);
         pulp::Arch::new().dispatch(Tile { code: self, args, images, depth, groups });
         Ok(())
+    }
+
+    fn completes(&self, tile: usize, range: &mut dyn FnMut(Range<usize>)) -> bool {
+        let [deep, down, across] = &self.lattices;
+        let Part { images, depth, groups } = self.part(tile);
+        let row = across.results * self.sum.result_cell();
+        let rows = (groups.start * down.step).min(down.results)..(groups.end * down.step).min(down.results);
+        let slices = (depth * deep.step).min(deep.results)..((depth + 1) * deep.step).min(deep.results);
+        for plane in images.flat_map(|image| slices.clone().map(move |slice| image * deep.results + slice)) {
+            range((plane * down.results + rows.start) * row..(plane * down.results + rows.end) * row);
+        }
+        true
     }
 }

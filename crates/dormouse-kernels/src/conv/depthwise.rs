@@ -246,6 +246,14 @@ fn correlation<T: Float>(extents: &Extents, lattices: [Lattice; 2], shares: Shar
 }
 
 impl<T: Float> Depthwise<T> {
+    /// The images and the groups of result rows that a tile of phase 1 computes.
+    fn part(&self, tile: usize) -> (Range<usize>, Range<usize>) {
+        let first = tile / self.bands * self.images_per_tile;
+        let from = tile % self.bands * self.groups_per_band;
+        let groups = from..(from + self.groups_per_band).min(self.lattices[0].groups());
+        (first..(first + self.images_per_tile).min(self.images), groups)
+    }
+
     /// Packs all classes' filters: for each strip, a line a tap, zeros beyond the last lane.
     fn pack(&self, filter: &[T], packed: &mut [T]) {
         for class in &self.classes {
@@ -472,11 +480,19 @@ impl<T: Float> Body for Depthwise<T> {
             self.pack(filter, packed);
             return Ok(());
         }
-        let first = tile / self.bands * self.images_per_tile;
-        let images = first..(first + self.images_per_tile).min(self.images);
-        let from = tile % self.bands * self.groups_per_band;
-        let groups = from..(from + self.groups_per_band).min(self.lattices[0].groups());
+        let (images, groups) = self.part(tile);
         pulp::Arch::new().dispatch(Tile { code: self, args, images, groups });
         Ok(())
+    }
+
+    fn completes(&self, tile: usize, range: &mut dyn FnMut(Range<usize>)) -> bool {
+        let (images, groups) = self.part(tile);
+        let [down, across] = &self.lattices;
+        let row = across.results * self.shares.channels[1];
+        let rows = (groups.start * down.step).min(down.results)..(groups.end * down.step).min(down.results);
+        for image in images {
+            range((image * down.results + rows.start) * row..(image * down.results + rows.end) * row);
+        }
+        true
     }
 }

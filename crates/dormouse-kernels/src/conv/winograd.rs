@@ -19,9 +19,7 @@ use super::correlate::Sum;
 use super::filter_grad::Channels;
 use super::geometry::Axis;
 use super::lattice::Lattice;
-use crate::gemm::micro::{
-    AHEAD, Counts, Float, MOST_PANELS, MOST_STRIPS, Operands, ROWS, Target, micro_tile, takes_two,
-};
+use crate::gemm::micro::{Counts, Float, MOST_PANELS, MOST_STRIPS, Operands, ROWS, Target, micro_tile, takes_two};
 use crate::{Args, Cost, Kernel};
 
 use self::transform::{Points, Source, ThreePairs, TwoPairs, parts, squares};
@@ -227,7 +225,6 @@ unsafe fn multiply<S: Simd>(simd: S, at: &AtPoint) {
                 a_step: at.a.2,
                 strips,
                 b_step: at.b.2,
-                ahead: AHEAD * at.b.2,
                 steps: at.steps,
             };
             let counts = Counts { panels: if both { MOST_PANELS } else { 1 }, rows: to - from, strips: together };

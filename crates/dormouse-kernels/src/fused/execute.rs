@@ -3,6 +3,8 @@
 //! All that a tile needs is decided before: function pointers, registers, how inputs arrive. What is left is to move
 //! the pointers of inputs and outputs on, and to call.
 
+use std::ops::Range;
+
 use crate::kernel::{Args, Body};
 use crate::{KernelError, Loop};
 
@@ -30,7 +32,7 @@ struct Input {
 
 /// The code of a [`Loop`].
 #[derive(Debug)]
-pub(super) struct Fused {
+pub(crate) struct Fused {
     len: usize,
     /// Elements of a work tile.
     work: usize,
@@ -40,7 +42,7 @@ pub(super) struct Fused {
     registers: Vec<usize>,
     outputs: Vec<Output>,
     /// Bytes of local scratch: a pointer a slot, registers, laid-out inputs.
-    pub(super) local: usize,
+    pub(crate) local: usize,
 }
 
 impl Fused {
@@ -175,8 +177,40 @@ impl Fused {
         Ok(())
     }
 
+    /// Lays out what serves every range of elements.
+    ///
+    /// # Safety
+    /// As [`Fused::prepare`].
+    pub(crate) unsafe fn prepare_tiles(&self, inputs: &[*const u8], local: *mut u8) {
+        // SAFETY: the caller's contract.
+        unsafe { self.prepare(inputs, local, TILE) }
+    }
+
+    /// Computes a range of elements, of whole buffers.
+    ///
+    /// # Safety
+    /// As [`Body::run`], with these inputs; the scratch was prepared by [`Fused::prepare_tiles`].
+    pub(crate) unsafe fn elements(
+        &self,
+        inputs: &[*const u8],
+        args: &Args<'_>,
+        range: Range<usize>,
+    ) -> Result<(), KernelError> {
+        let place = |k: usize, start: usize| {
+            // SAFETY: the element is within the output.
+            unsafe { args.outputs[k].add(start * self.outputs[k].size) }
+        };
+        // SAFETY: the caller's contract.
+        unsafe { self.range(inputs, args.local, range.start, range.end, place) }
+    }
+
+    /// The elements of a work tile.
+    pub(crate) fn elements_of(&self, tile: usize) -> Range<usize> {
+        tile * self.work..((tile + 1) * self.work).min(self.len)
+    }
+
     /// How many work tiles there are.
-    pub(super) fn tiles(&self) -> usize {
+    pub(crate) fn tiles(&self) -> usize {
         self.len.div_ceil(self.work)
     }
 
@@ -188,20 +222,16 @@ impl Fused {
 
 impl Body for Fused {
     unsafe fn run(&self, args: &Args<'_>, _phase: usize, tile: usize) -> Result<(), KernelError> {
-        let (begin, end) = (tile * self.work, ((tile + 1) * self.work).min(self.len));
+        let Range { start: begin, end } = self.elements_of(tile);
         if self.instructions.is_empty() {
             // SAFETY: the caller's contract.
             unsafe { self.copy(args, begin, end - begin) };
             return Ok(());
         }
-        let place = |k: usize, start: usize| {
-            // SAFETY: the element is within the output.
-            unsafe { args.outputs[k].add(start * self.outputs[k].size) }
-        };
         // SAFETY: the caller's contract.
         unsafe {
             self.prepare(args.inputs, args.local, end - begin);
-            self.range(args.inputs, args.local, begin, end, place)
+            self.elements(args.inputs, args, begin..end)
         }
     }
 }

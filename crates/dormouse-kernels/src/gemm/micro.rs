@@ -21,8 +21,8 @@ pub(crate) const fn takes_two<S: Simd, T: Float>() -> bool {
     size_of::<T::Vector<S>>() == 64
 }
 
-/// Steps of which B is fetched ahead where its rows lie apart.
-pub(crate) const AHEAD: usize = 16;
+/// Steps of which B is fetched ahead where its rows lie apart: the machine does not foresee them.
+pub(super) const AHEAD: usize = 16;
 
 /// Steps from which on it pays to take two strips, and to fetch C while the sums are made; below, time goes into storing them.
 pub(super) const LONG: usize = 64;
@@ -80,9 +80,6 @@ pub(crate) struct Operands<T> {
     pub strips: [*const T; MOST_STRIPS],
     /// Elements of B between two steps; [`Float::COLUMNS`] in a packed strip.
     pub b_step: usize,
-    /// Elements of B, from each step on, to what is fetched meanwhile where the rows of B lie apart, which the machine does not
-    /// foresee.
-    pub ahead: usize,
     /// Steps.
     pub steps: usize,
 }
@@ -190,8 +187,6 @@ unsafe fn of_size<
         } else if R == ROWS && packed && operands.a_step == 1 {
             let operands = Operands { a_step: 1, b_step: T::COLUMNS, ..*operands };
             sums::<S, T, P, R, N, W, UNROLLED, false>(simd, &operands)
-        } else if R == ROWS && operands.a_step == 1 {
-            sums::<S, T, P, R, N, W, UNROLLED, FAR>(simd, &Operands { a_step: 1, ..*operands })
         } else {
             sums::<S, T, P, R, N, W, 1, FAR>(simd, operands)
         }
@@ -224,7 +219,7 @@ unsafe fn sums<
 >(
     simd: S,
     operands: &Operands<T>,
-) -> [[[[T::Vector<S>; W]; N]; R]; P] {
+) -> [[Row<T::Vector<S>, N, W>; R]; P] {
     let mut sums = [[[[T::splat(simd, T::default()); W]; N]; R]; P];
     let mut at = Place {
         panels: std::array::from_fn(|p| operands.panels[p]),
@@ -232,7 +227,6 @@ unsafe fn sums<
         a_line: operands.a_line,
         a_step: operands.a_step,
         b_step: operands.b_step,
-        ahead: operands.ahead,
     };
     // SAFETY: the caller's contract; so many steps there are.
     unsafe {
@@ -253,7 +247,10 @@ unsafe fn sums<
     sums
 }
 
-/// Steps in one piece where all strides but one are known.
+/// A row of a micro-tile: `N` strips of `W` vectors.
+type Row<V, const N: usize, const W: usize> = [[V; W]; N];
+
+/// Steps in one piece where strides are known; where those of B are not, registers for their multiples are wanting.
 const UNROLLED: usize = 4;
 
 /// A row of a panel to count from beside the first: no row is more than two lines from one of them.
@@ -266,7 +263,6 @@ struct Place<T, const P: usize, const N: usize> {
     a_line: usize,
     a_step: usize,
     b_step: usize,
-    ahead: usize,
 }
 
 impl<T: Float, const P: usize, const N: usize> Place<T, P, N> {
@@ -279,12 +275,12 @@ impl<T: Float, const P: usize, const N: usize> Place<T, P, N> {
         &self,
         simd: S,
         ahead: usize,
-        sums: &mut [[[[T::Vector<S>; W]; N]; R]; P],
+        sums: &mut [[Row<T::Vector<S>, N, W>; R]; P],
     ) {
         let lines = self.strips.map(|strip| {
             let line = strip.wrapping_add(ahead * self.b_step);
             if FAR {
-                fetch::<T, 1>(line.wrapping_add(self.ahead));
+                fetch::<T, 1>(line.wrapping_add(AHEAD * self.b_step));
             }
             // SAFETY: the caller lets COLUMNS elements of B, W vectors, be read at every step of a strip.
             unsafe { line.cast::<[T::Vector<S>; W]>().read_unaligned() }
@@ -408,7 +404,6 @@ mod tests {
                     a_step: rows,
                     strips: [n, n + 1].map(|n| self.b.as_ptr().wrapping_add(n * self.steps * T::COLUMNS)),
                     b_step: T::COLUMNS,
-                    ahead: 0,
                     steps: self.steps,
                 };
                 let row = 2 * T::COLUMNS;

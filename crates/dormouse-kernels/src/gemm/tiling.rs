@@ -93,8 +93,9 @@ pub(crate) struct Tiling {
 }
 
 impl Tiling {
-    /// The tiling of `[rows, depth] × [depth, columns]` in strips of `strip` columns, one of `batches` products.
-    pub(crate) fn new(rows: usize, columns: usize, depth: usize, strip: usize, batches: usize) -> Self {
+    /// The tiling of `[rows, depth] × [depth, columns]` in strips of `strip` columns, one of `batches` products; whether B is
+    /// packed by somebody.
+    pub(crate) fn new([rows, columns, depth]: [usize; 3], strip: usize, batches: usize, packs: bool) -> Self {
         let panels = Parts::of_at_most(rows, ROWS);
         let strips = columns.div_ceil(strip);
         let blocks = Parts::of_at_most(depth, DEEPEST);
@@ -104,7 +105,7 @@ impl Tiling {
         let (mut row_tiles, mut column_tiles, mut depth_tiles) = (1, 1, 1);
         let (pairs, strip_pairs) = (panels.count.div_ceil(MOST_PANELS), strips.div_ceil(MOST_STRIPS));
         // Few rows stay together as long as columns can be cut: all of them use a strip that is packed.
-        let few = rows <= FEW_ROWS || rows <= SOME_ROWS && columns >= MANY_COLUMNS;
+        let few = packs && (rows <= FEW_ROWS || rows <= SOME_ROWS && columns >= MANY_COLUMNS);
         let row_weight = if few { rows.max(1) } else { 1 };
         // Always the longest side is cut once more, so that tiles come out alike; they are wider than high, for a strip is read
         // once for each group of panels, and pages of A and of the result are fewer.

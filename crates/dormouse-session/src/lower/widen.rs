@@ -45,6 +45,7 @@ impl Lowering<'_> {
             | Action::Loop(_)
             | Action::LoopReduction(..)
             | Action::LoopColumns(..)
+            | Action::Epilogue(_)
             | Action::LossGradient(_)
             | Action::SumRows { .. }
             | Action::UpdateRows(_)

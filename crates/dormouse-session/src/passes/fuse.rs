@@ -34,7 +34,7 @@ pub(super) fn fuse(program: &mut Program) {
     let joined: Vec<Option<Instruction>> = order
         .iter()
         .map(|head| clusters.members[*head as usize].as_slice())
-        .map(|members| (members.len() > 1).then(|| join(program, members, &used)))
+        .map(|members| (members.len() > 1).then(|| join(program, members, &|value| used[value.index()])))
         .collect();
     let mut alone: Vec<Option<Instruction>> = std::mem::take(&mut program.instructions).into_iter().map(Some).collect();
     let of = |(joined, head): (Option<Instruction>, &u32)| joined.or_else(|| alone[*head as usize].take());
@@ -362,8 +362,21 @@ fn used_elsewhere(program: &Program, clusters: &Clusters) -> Vec<bool> {
     used
 }
 
+/// The loop that an instruction is, or would be by itself, and its operands; nothing where it is another thing.
+pub(super) fn loop_of(program: &Program, at: usize) -> Option<(SmallVec<[ValueId; 3]>, Loop)> {
+    let instruction = &program.instructions[at];
+    if let Action::Loop(body) = &instruction.action {
+        return Some((instruction.operands.clone(), Loop::clone(body)));
+    }
+    if !joins(program, instruction) || op_of(instruction).is_some_and(is_broadcast) {
+        return None;
+    }
+    let joined = join(program, &[at as u32], &|_| true);
+    if let Action::Loop(body) = joined.action { Some((joined.operands, *body)) } else { None }
+}
+
 /// One instruction of several, in order; the last ones may reduce what others give.
-fn join(program: &Program, members: &[u32], used: &[bool]) -> Instruction {
+fn join(program: &Program, members: &[u32], used: &dyn Fn(ValueId) -> bool) -> Instruction {
     let member = |m: &u32| &program.instructions[*m as usize];
     let last = member(&members[members.len() - 1]);
     let reduced = reduces(program, last).map(|operand| (program.root(operand), last));
@@ -397,7 +410,7 @@ fn join(program: &Program, members: &[u32], used: &[bool]) -> Instruction {
             Some(_) | None => taken[0],
         };
         places.insert(result, place);
-        if used[result.index()] {
+        if used(result) {
             results.push(result);
             outputs.push(place);
         }

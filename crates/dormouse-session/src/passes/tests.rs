@@ -28,20 +28,22 @@ fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allo
 
 /// What each instruction does: an operation's name, or the number of a loop's steps.
 fn shape_of(program: &Program) -> Vec<String> {
-    let name = |i: &Instruction| match &i.action {
-        Action::Op(op) => format!("{op:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
+    let name = |op: &Op| format!("{op:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned();
+    let shape = |i: &Instruction| match &i.action {
+        Action::Op(op) => name(op),
         Action::Loop(body) => format!("loop of {}", body.steps.len()),
         Action::LoopReduction(body, _) => format!("loop of {}, reduced", body.steps.len()),
         Action::LoopColumns(body, columns) => {
             format!("loop of {}, {} columns", body.steps.len(), columns.reduces.len())
         }
+        Action::Epilogue(both) => format!("{} then loop of {}", name(&both.op), both.body.steps.len()),
         Action::LossGradient(around) => format!("{around:?}"),
         Action::SumRows { .. } => "SumRows".to_owned(),
         Action::UpdateRows(op) => format!("UpdateRows by {op:?}"),
         Action::Custom(custom) => custom.name().to_owned(),
         Action::Random { .. } => "random".to_owned(),
     };
-    program.instructions.iter().map(name).collect()
+    program.instructions.iter().map(shape).collect()
 }
 
 #[test]
@@ -283,4 +285,31 @@ fn shapes_back_and_forth_are_aliases_of_the_value_itself() {
     let y = back.tanh() + first.matmul(first);
     let program = program(&graph, &[y], &[(x, &[4])], Optimize::Exact);
     assert_eq!(shape_of(&program), ["MatMul", "loop of 2"]);
+}
+
+#[test]
+fn a_product_that_one_loop_reads_takes_it_in() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?, 8]);
+    let [w, v] = [[8, 16], [16, 16]].map(|dims| graph.placeholder(DType::F32, dims));
+    let hidden = (x.matmul(w) + 1.0).relu();
+    let y = hidden.matmul(v).reshape(shape![-1]).relu();
+    let feeds = [(x, [4, 8].as_slice()), (w, &[8, 16]), (v, &[16, 16])];
+    let short = program(&graph, &[y], &feeds, Optimize::Exact);
+    assert_eq!(shape_of(&short), ["MatMul then loop of 2", "MatMul then loop of 1"]);
+    // What somebody else reads stays.
+    let product = x.matmul(w);
+    let both = program(&graph, &[product, product.relu()], &feeds[..2], Optimize::Exact);
+    assert_eq!(shape_of(&both), ["MatMul", "Unary"]);
+}
+
+#[test]
+fn an_epilogue_waits_for_the_last_product() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![4, 8]);
+    let w = graph.placeholder(DType::F32, shape![8, 8]);
+    let first = x.matmul(w);
+    let second = first.tanh().matmul(w);
+    let program = program(&graph, &[first.sin() + second], &[(x, &[4, 8]), (w, &[8, 8])], Optimize::Exact);
+    assert_eq!(shape_of(&program), ["MatMul", "Unary", "MatMul then loop of 2"]);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_ptr_alignment, reason = "the buffers of kernels are aligned to 64")]
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use pulp::Simd;
 
@@ -218,5 +219,18 @@ impl<P: Points, const CELLS: usize, const TAPS: usize> Body for Correlation<P, C
     unsafe fn run(&self, args: &Args<'_>, phase: usize, tile: usize) -> Result<(), KernelError> {
         pulp::Arch::new().dispatch(Tile { code: self, args, phase, index: tile });
         Ok(())
+    }
+
+    fn completes(&self, tile: usize, range: &mut dyn FnMut(Range<usize>)) -> bool {
+        let (plane, columns) = (&self.plane, self.sum.columns);
+        let [height, width] = plane.results;
+        for place in plane.block(tile).map(|square| plane.place(square)) {
+            let [down, across] = plane.limits(place);
+            for row in 0..down {
+                let cell = (place.image * height + place.first[0] + row) * width + place.first[1];
+                range(cell * columns..(cell + across) * columns);
+            }
+        }
+        true
     }
 }
