@@ -293,7 +293,7 @@ fn a_product_that_one_loop_reads_takes_it_in() {
     let x = graph.placeholder(DType::F32, shape![?, 8]);
     let [w, v] = [[8, 16], [16, 16]].map(|dims| graph.placeholder(DType::F32, dims));
     let hidden = (x.matmul(w) + 1.0).relu();
-    let y = hidden.matmul(v).reshape(shape![-1]).relu();
+    let y = hidden.matmul(v).reshape([-1]).relu();
     let feeds = [(x, [4, 8].as_slice()), (w, &[8, 16]), (v, &[16, 16])];
     let short = program(&graph, &[y], &feeds, Optimize::Exact);
     assert_eq!(shape_of(&short), ["MatMul then loop of 2", "MatMul then loop of 1"]);
