@@ -33,7 +33,7 @@ pub fn compile_epilogue(first: Kernel, operands: usize, l: &Loop, product: usize
     if element_count(&input.dims) != element_count(&l.dims) || input.dtype != result {
         return Err(KernelError::new(format!("a loop over {:?} cannot follow {input}", l.dims.as_slice())));
     }
-    let (second, cost, fallible) = fused(l)?;
+    let (second, cost, fallible) = fused(l, first.phases.last().copied().unwrap_or(1))?;
     let phases = first.phases.len();
     let mut kernel = Kernel { in_place: SmallVec::new(), fallible: first.fallible || fallible, ..first };
     kernel.cost.flops += cost.flops;

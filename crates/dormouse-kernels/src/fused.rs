@@ -125,12 +125,13 @@ impl Loop {
     }
 }
 
-/// The code of a loop, what it takes, and whether it may give an error.
+/// The code of a loop that is run on so many parts of its elements, what it takes, and whether it may give an error.
 ///
 /// # Errors
 /// As [`compile_loop`].
-pub(crate) fn fused(l: &Loop) -> Result<(Fused, Cost, bool), KernelError> {
-    let Parts { fused, cost, fallible } = parts_of(l)?;
+pub(crate) fn fused(l: &Loop, parts: usize) -> Result<(Fused, Cost, bool), KernelError> {
+    let Parts { mut fused, cost, fallible } = parts_of(l)?;
+    fused.shorten(parts);
     Ok((fused, cost, fallible))
 }
 

@@ -24,7 +24,7 @@ use crate::trace::Recorder;
 const FRAMES: usize = 64;
 
 /// The values that a run hands back.
-pub(crate) type Values = SmallVec<[Value; 4]>;
+pub(crate) type Values = SmallVec<[Value; 2]>;
 
 /// What a run has of its session.
 #[derive(Clone, Copy)]
@@ -36,7 +36,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) recorder: Option<&'a Recorder>,
 }
 
-/// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs.
+/// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs; an arena of [`OWN_ARENA`] or
+/// less need not be given.
 ///
 /// # Errors
 /// An uninitialized variable or what a kernel says; no variable has changed then, and no random number is used up.
@@ -44,9 +45,9 @@ pub(crate) fn execute(
     around: Surroundings<'_>,
     plan: &Arc<Plan>,
     feeds: &[*const u8],
-    arena: &Buffer,
+    arena: Option<&Buffer>,
 ) -> Result<Values> {
-    let mut visit = around.store.enter(&plan.writes);
+    let mut visit = around.store.enter(&plan.writes, !plan.reads.is_empty());
     execute_within(around, &mut visit, plan, feeds, arena)
 }
 
@@ -59,22 +60,27 @@ pub(crate) fn execute_within(
     visit: &mut Visit<'_>,
     plan: &Arc<Plan>,
     feeds: &[*const u8],
-    arena: &Buffer,
+    arena: Option<&Buffer>,
 ) -> Result<Values> {
     if let Some(variable) = plan.reads.iter().find(|v| visit.table()[v.index()].is_none()) {
         let name = around.graph.variable_name(*variable).unwrap_or("?").to_owned();
         return Err(Kind::Uninitialized { name }.into());
     }
     let kept = plan.frames.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let frame = kept.unwrap_or_else(|| Arc::new(Frame::new(plan)));
+    let frame = match kept {
+        Some(frame) => frame,
+        None => Arc::new(Frame::new(plan)?),
+    };
+    let own = || frame.arena.as_ref().expect("a frame of a plan with a small arena has one");
+    let arena = arena.unwrap_or_else(own);
     for (i, (counter, blocks)) in plan.draws.iter().enumerate() {
         let first = counter.fetch_add(*blocks, Ordering::Relaxed);
         let to = arena.as_ptr().wrapping_add(plan.counters + i * COUNTER_BYTES);
         // SAFETY: the arena is this run's, and the plan has set this place aside for the counters.
         unsafe { to.copy_from_nonoverlapping(u128::from(first).to_le_bytes().as_ptr(), COUNTER_BYTES) };
     }
-    let nexts = std::mem::take(&mut *frame.nexts());
-    let mut run = Run { around, plan, feeds, arena, visit, frame, nexts, results: SmallVec::new() };
+    let nexts = if plan.commits.is_empty() { Vec::new() } else { std::mem::take(&mut *frame.nexts()) };
+    let mut run = Run { around, plan, feeds, arena, visit, frame: &frame, nexts, results: SmallVec::new() };
     if around.recorder.is_some() {
         run.frame.record();
     }
@@ -82,9 +88,11 @@ pub(crate) fn execute_within(
     if let Some(recorder) = around.recorder {
         recorder.add(around.graph, plan, &run.frame.recorded());
     }
-    let Run { frame, mut nexts, results, .. } = run;
-    nexts.fill(None);
-    *frame.nexts() = nexts;
+    let Run { mut nexts, results, .. } = run;
+    if !nexts.is_empty() {
+        nexts.fill(None);
+        *frame.nexts() = nexts;
+    }
     if outcome.is_err() {
         (0..plan.draws.len()).for_each(|i| give_back(plan, i, first_drawn(plan, i, arena)));
     }
@@ -118,10 +126,10 @@ struct Run<'a, 'v> {
     feeds: &'a [*const u8],
     arena: &'a Buffer,
     visit: &'a mut Visit<'v>,
-    frame: Arc<Frame>,
+    frame: &'a Arc<Frame>,
     /// The frame's, while the run lasts.
     nexts: Vec<Option<Arc<Buffer>>>,
-    results: SmallVec<[Output; 4]>,
+    results: SmallVec<[Output; 2]>,
 }
 
 impl Run<'_, '_> {
@@ -178,7 +186,7 @@ impl Run<'_, '_> {
             self.in_order(part);
         } else {
             // SAFETY: this run has the frame, which is set; feeds, variables and results stay where they are.
-            unsafe { run_shared(self.plan, &self.frame, self.around.team, of_tail) };
+            unsafe { run_shared(self.plan, self.frame, self.around.team, of_tail) };
         }
         match self.frame.take_failure() {
             None => Ok(()),

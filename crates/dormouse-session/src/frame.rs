@@ -12,6 +12,7 @@ use std::time::Instant;
 use dormouse_kernels::{Args, KernelError};
 
 use crate::buffer::Buffer;
+use crate::error::Result as RunResult;
 use crate::plan::{Location, Part, Plan};
 use crate::schedule::Task;
 use crate::trace::Ran;
@@ -23,6 +24,8 @@ pub(crate) type Failure = (u32, usize, KernelError);
 pub(crate) struct Frame {
     /// One pointer a slot of the plan.
     pointers: UnsafeCell<Vec<*mut u8>>,
+    /// The arena of the plan's runs, where it is so small that each frame has one.
+    pub(crate) arena: Option<Buffer>,
     /// Where the arena was when the pointers were set.
     base: UnsafeCell<*mut u8>,
     pub(crate) progress: Box<[Progress]>,
@@ -152,8 +155,15 @@ pub(crate) fn pause(spins: &mut u32) {
     }
 }
 
+/// Bytes of an arena up to which each frame of a plan has its own.
+pub(crate) const OWN_ARENA: usize = 1 << 16;
+
 impl Frame {
-    pub(crate) fn new(plan: &Plan) -> Frame {
+    /// A frame for runs of a plan.
+    ///
+    /// # Errors
+    /// When the system has no memory for the arena.
+    pub(crate) fn new(plan: &Plan) -> RunResult<Frame> {
         let mut pointers = vec![std::ptr::NonNull::<u64>::dangling().as_ptr().cast::<u8>(); plan.slots.len()];
         for (pointer, location) in pointers.iter_mut().zip(&plan.slots) {
             if let Location::Constant(i) = location {
@@ -161,8 +171,9 @@ impl Frame {
             }
         }
         let tasks = plan.head.tasks.len().max(plan.tail.tasks.len());
-        Frame {
+        Ok(Frame {
             pointers: UnsafeCell::new(pointers),
+            arena: (plan.arena <= OWN_ARENA).then(|| Buffer::new(plan.arena)).transpose()?,
             base: UnsafeCell::new(std::ptr::null_mut()),
             progress: (0..tasks).map(|_| Progress::default()).collect(),
             queue: Mutex::new(Queue {
@@ -178,7 +189,7 @@ impl Frame {
             invited: AtomicU32::new(0),
             recording: AtomicBool::new(false),
             ran: Mutex::new(Vec::new()),
-        }
+        })
     }
 
     /// Sets the pointers into the arena.

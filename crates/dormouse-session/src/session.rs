@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use arc_swap::ArcSwapOption;
 use dormouse_graph::{Frozen, Graph, GraphId, NodeId, NodeKind, OperationId, Output, TensorId};
 use dormouse_kernels::Spec;
 use dormouse_value::Value;
@@ -18,6 +19,7 @@ use crate::execute::{Surroundings, Values, execute, execute_within, first_drawn,
 use crate::explain;
 use crate::feed::{Arguments, Feed, FeedKeys, Feeds, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Target, Targets};
+use crate::frame::OWN_ARENA;
 use crate::lower::{Lowered, Request, lower, place};
 use crate::options::SessionOptions;
 use crate::passes;
@@ -61,6 +63,8 @@ pub struct Step<L> {
     fetches: Vec<Target>,
     keys: Vec<Target>,
     layout: L,
+    /// The plan of the last run.
+    plan: ArcSwapOption<Plan>,
 }
 
 thread_local! {
@@ -123,7 +127,8 @@ impl Session {
         for target in targets.0.iter_mut().chain(&mut keys) {
             *target = self.inner.resolve(target)?.into_target(self.inner.graph.id());
         }
-        Ok(Step { inner: Arc::clone(&self.inner), fetches: targets.0.into_vec(), keys, layout })
+        let (inner, fetches) = (Arc::clone(&self.inner), targets.0.into_vec());
+        Ok(Step { inner, fetches, keys, layout, plan: ArcSwapOption::empty() })
     }
 }
 
@@ -150,9 +155,36 @@ impl<L: Layout> Step<L> {
         if values.len() != self.keys.len() {
             return Err(Kind::Arguments { expected: self.keys.len(), got: values.len() }.into());
         }
-        let values = self.inner.run(&self.fetches, self.keys.iter().cloned().zip(values), recorder)?;
-        Ok(self.layout.assemble(&mut values.into_iter()))
+        let last = self.plan.load();
+        let fitting = last.as_ref().and_then(|plan| Some((plan, fitting(plan, &values)?)));
+        let results = match fitting {
+            Some(_) if is_computing(self.inner.address()) => return Err(Kind::Nested.into()),
+            Some((plan, feeds)) => self.inner.run_whole(plan, &feeds, recorder)?,
+            None => {
+                let feeds = self.keys.iter().cloned().zip(values);
+                let (plan, results) = self.inner.run_planned(&self.fetches, feeds, recorder)?;
+                self.plan.store(Some(plan));
+                results
+            }
+        };
+        Ok(self.layout.assemble(&mut results.into_iter()))
     }
+}
+
+/// Where these feeds lie, if a plan that is a whole run was made for their dtypes and shapes and they are in row-major order.
+fn fitting(plan: &Plan, values: &[Feed<'_>]) -> Option<SmallVec<[*const u8; 4]>> {
+    if plan.next.is_some() {
+        return None;
+    }
+    let place = |(value, (_, spec)): (&Feed<'_>, &(Output, Spec))| {
+        let (dtype, shape, bytes) = match value {
+            Feed::Owned(value) => (value.dtype(), value.shape(), value.as_bytes()),
+            Feed::View(view) => (view.dtype(), view.shape(), view.as_bytes()),
+            Feed::Weak(_) => return None,
+        };
+        (dtype == spec.dtype && shape == spec.dims.as_slice()).then_some(bytes?.as_ptr())
+    };
+    values.iter().zip(&plan.request.feeds).map(place).collect()
 }
 
 /// A target, looked up.
@@ -242,18 +274,47 @@ impl Inner {
         feeds: impl Iterator<Item = (Target, Feed<'a>)>,
         recorder: Option<&Recorder>,
     ) -> Result<Values> {
+        self.run_planned(fetches, feeds, recorder).map(|(_, results)| results)
+    }
+
+    /// As [`Inner::run`], with the plan that was run first.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    fn run_planned<'a>(
+        &self,
+        fetches: &[Target],
+        feeds: impl Iterator<Item = (Target, Feed<'a>)>,
+        recorder: Option<&Recorder>,
+    ) -> Result<(Arc<Plan>, Values)> {
         if is_computing(self.address()) {
             return Err(Kind::Nested.into());
         }
         let (request, fed) = self.request(fetches, feeds)?;
         let plan = self.plan(request, None)?;
-        if plan.next.is_some() {
-            return self.run_in_stages(plan, fed, recorder);
+        let results = if plan.next.is_some() {
+            self.run_in_stages(Arc::clone(&plan), fed, recorder)?
+        } else {
+            let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
+            self.run_whole(&plan, &pointers, recorder)?
+        };
+        Ok((plan, results))
+    }
+
+    /// Runs a plan that is a whole run. `feeds` are the buffers of its request's feeds, in order, of their specs.
+    ///
+    /// # Errors
+    /// As [`execute`].
+    fn run_whole(&self, plan: &Arc<Plan>, feeds: &[*const u8], recorder: Option<&Recorder>) -> Result<Values> {
+        if !plan.recent.load(Ordering::Relaxed) {
+            plan.recent.store(true, Ordering::Relaxed);
         }
-        let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
-        let arena = self.arena(plan.arena)?;
         let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team, recorder };
-        let outcome = execute(around, &plan, &pointers, &arena);
+        if plan.arena <= OWN_ARENA {
+            return execute(around, plan, feeds, None);
+        }
+        let arena = self.arena(plan.arena)?;
+        let outcome = execute(around, plan, feeds, Some(&arena));
         self.keep(arena);
         outcome
     }
@@ -267,13 +328,13 @@ impl Inner {
     ) -> Result<Values> {
         let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team, recorder };
         let Some(next) = &first.next else { return Ok(Values::new()) };
-        let mut visit = self.store.enter(&next.writes);
+        let mut visit = self.store.enter(&next.writes, true);
         let (mut plan, mut progress) = (Arc::clone(&first), Progress::default());
         let mut drawn: Vec<(Arc<Plan>, usize, u64)> = Vec::new();
         let outcome = loop {
             let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
             let outcome = self.arena(plan.arena).and_then(|arena| {
-                let outcome = execute_within(around, &mut visit, &plan, &pointers, &arena);
+                let outcome = execute_within(around, &mut visit, &plan, &pointers, Some(&arena));
                 if outcome.is_ok() {
                     drawn.extend((0..plan.draws.len()).map(|i| (Arc::clone(&plan), i, first_drawn(&plan, i, &arena))));
                 }
@@ -405,9 +466,6 @@ impl Inner {
             mine.find_map(|(_, plan)| plan.upgrade().filter(|p| p.request == request))
         });
         if let Some(plan) = mine {
-            if !plan.recent.load(Ordering::Relaxed) {
-                plan.recent.store(true, Ordering::Relaxed);
-            }
             return Ok(plan);
         }
         let plan = self.shared_plan(request, progress)?;

@@ -33,7 +33,7 @@ impl Session {
     pub fn snapshot(&self) -> Snapshot {
         let inner = &self.inner;
         let all: Vec<VariableId> = (0..inner.graph.variables().len()).map(|i| VariableId(i as u32)).collect();
-        let visit = inner.store.enter(&all);
+        let visit = inner.store.enter(&all, true);
         let mut variables = BTreeMap::new();
         for (id, buffer) in all.iter().zip(visit.table()) {
             if let (Some(name), Some(buffer)) = (inner.graph.variable_name(*id), buffer) {
@@ -79,7 +79,7 @@ impl Session {
         let ids: Vec<VariableId> = writes.iter().map(|w| w.0).collect();
         let buffers: Vec<(VariableId, Arc<Buffer>)> =
             writes.iter().map(|(id, value)| Ok((*id, Arc::new(Buffer::of(value)?)))).collect::<Result<_>>()?;
-        let mut visit = inner.store.enter(&ids);
+        let mut visit = inner.store.enter(&ids, true);
         visit.commit(buffers.into_iter());
         for (place, counter) in counters {
             inner.store.counter(place).store(counter, Ordering::Relaxed);

@@ -76,8 +76,12 @@ impl Store {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the turn to write these variables, then enters. The visit ends the turn when dropped.
-    pub(crate) fn enter<'a>(&'a self, writes: &'a [VariableId]) -> Visit<'a> {
+    /// Waits for the turn to write these variables, then enters. The visit ends the turn when dropped. Who neither writes nor
+    /// reads has nothing to wait for, and finds no table.
+    pub(crate) fn enter<'a>(&'a self, writes: &'a [VariableId], reads: bool) -> Visit<'a> {
+        if writes.is_empty() && !reads {
+            return Visit { store: self, writes, table: None, alone: false };
+        }
         if !writes.is_empty() {
             let mut turns = self.turns();
             while writes.iter().any(|v| turns.writing[v.index()]) {
@@ -94,7 +98,7 @@ impl Store {
                 turns = self.written.wait(turns).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        Visit { store: self, writes, table: self.table.load_full(), alone: false }
+        Visit { store: self, writes, table: Some(self.table.load_full()), alone: false }
     }
 
     /// The buffer to write a variable's second version to: a kept one, or a new one.
@@ -117,14 +121,15 @@ impl Store {
 pub(crate) struct Visit<'a> {
     store: &'a Store,
     writes: &'a [VariableId],
-    table: Arc<Table>,
+    /// `None` where nothing was entered.
+    table: Option<Arc<Table>>,
     alone: bool,
 }
 
 impl Visit<'_> {
     /// The variables as of when the run entered.
-    pub(crate) fn table(&self) -> &Table {
-        &self.table
+    pub(crate) fn table(&self) -> &[Option<Arc<Buffer>>] {
+        self.table.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// Whether no other run is about; then none comes in until the visit ends, and buffers of variables that it has the
@@ -147,7 +152,7 @@ impl Visit<'_> {
             }
         }
         drop(current);
-        self.table = Arc::clone(&table);
+        self.table = Some(Arc::clone(&table));
         let mut old = self.store.table.swap(table);
         if let Some(entries) = Arc::get_mut(&mut old) {
             // Holding on to the buffers would keep spares from being used again.
@@ -159,6 +164,9 @@ impl Visit<'_> {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
+        if self.table.is_none() {
+            return;
+        }
         if self.alone {
             self.store.runs.fetch_and(!ALONE, Ordering::SeqCst);
         }

@@ -177,6 +177,12 @@ impl Fused {
         Ok(())
     }
 
+    /// Prepares for being run on so many parts of the elements.
+    pub(crate) fn shorten(&mut self, parts: usize) {
+        let elements = self.len / parts.max(1);
+        self.inputs.iter_mut().for_each(|input| input.source.short(elements));
+    }
+
     /// Lays out what serves every range of elements.
     ///
     /// # Safety

@@ -7,6 +7,9 @@ use super::TILE;
 /// The longest repeated row that is laid out once a work tile, so that a tile is a pointer into it.
 const LONGEST_ROW: usize = 1024;
 
+/// How many times as long as a row that is laid out a work tile is, at least.
+const WORTH: usize = 4;
+
 /// Where the elements of an input lie as the iteration space is walked in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
@@ -18,6 +21,8 @@ pub(super) enum Source {
     Row {
         /// Elements of the row.
         period: usize,
+        /// Whether it is laid out once a work tile.
+        laid_out: bool,
     },
     /// Any other broadcast: extents and strides in elements, innermost first; strides of adjacent axes do not merge.
     Strided(SmallVec<[(usize, usize); 4]>),
@@ -43,8 +48,15 @@ impl Source {
         match axes.as_slice() {
             [] | [(_, 1)] => Source::Direct,
             [(_, 0)] => Source::Splat,
-            [(period, 1), (_, 0)] => Source::Row { period: *period },
+            [(period, 1), (_, 0)] => Source::Row { period: *period, laid_out: *period <= LONGEST_ROW },
             _ => Source::Strided(axes),
+        }
+    }
+
+    /// Brings a row to each tile by itself, where so few elements are computed at a time that laying it out does not pay.
+    pub(super) fn short(&mut self, elements: usize) {
+        if let Source::Row { period, laid_out } = self {
+            *laid_out &= *period * WORTH <= elements;
         }
     }
 
@@ -52,7 +64,7 @@ impl Source {
     pub(super) fn scratch(&self) -> usize {
         match self {
             Source::Direct => 0,
-            Source::Row { period } if *period <= LONGEST_ROW => period + TILE,
+            Source::Row { period, laid_out: true } => period + TILE,
             Source::Row { .. } | Source::Splat | Source::Strided(_) => TILE,
         }
     }
@@ -75,7 +87,7 @@ impl Source {
                 // SAFETY: one element is there, and the scratch holds a tile.
                 unsafe { fill(from, scratch, size, len.min(TILE)) }
             }
-            Source::Row { period } if *period <= LONGEST_ROW => {
+            Source::Row { period, laid_out: true } => {
                 // SAFETY: the row is there, and the scratch holds it and a tile more.
                 unsafe { self.read(from, scratch, size, 0, period + len.min(TILE)) }
             }
@@ -101,9 +113,9 @@ impl Source {
             Source::Direct => unsafe { from.add(start * size) },
             Source::Splat => scratch,
             // SAFETY: less than a row on, a tile is left of what was laid out.
-            Source::Row { period } if *period <= LONGEST_ROW => unsafe { scratch.add(start % period * size) },
+            Source::Row { period, laid_out: true } => unsafe { scratch.add(start % period * size) },
             // SAFETY: the elements are within the row.
-            Source::Row { period } if start % period + len <= *period => unsafe { from.add(start % period * size) },
+            Source::Row { period, .. } if start % period + len <= *period => unsafe { from.add(start % period * size) },
             Source::Row { .. } | Source::Strided(_) => {
                 // SAFETY: the caller's contract.
                 unsafe { self.read(from, scratch, size, start, len) };
@@ -127,7 +139,7 @@ impl Source {
                 // SAFETY: one element is there.
                 unsafe { fill(from, to, size, len) }
             }
-            Source::Row { period } => {
+            Source::Row { period, .. } => {
                 let mut at = start % period;
                 let mut done = 0;
                 while done < len {

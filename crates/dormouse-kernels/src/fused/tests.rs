@@ -197,7 +197,7 @@ fn sources_merge_axes() {
     assert_eq!(Source::of(&[4, 5], &[4, 5]), Source::Direct);
     assert_eq!(Source::of(&[1, 4, 5], &[4, 5]), Source::Direct);
     assert_eq!(Source::of(&[4, 5], &[]), Source::Splat);
-    assert_eq!(Source::of(&[2, 4, 5], &[4, 5]), Source::Row { period: 20 });
+    assert_eq!(Source::of(&[2, 4, 5], &[4, 5]), Source::Row { period: 20, laid_out: true });
     assert_eq!(Source::of(&[4, 5], &[4, 1]), Source::Strided(SmallVec::from_slice(&[(5, 0), (4, 1)])));
 }
 
