@@ -93,6 +93,9 @@ fn the_second_run_of_a_training_step_allocates_what_it_hands_back() {
             calls <= most_calls && bytes <= most_bytes,
             "not prepared, {threads} threads: {calls} calls, {bytes} bytes"
         );
+        let mut results = [Value::from(0.0_f32)];
+        let (calls, _) = allocated(|| step.run_into((&images, &labels), &mut results).unwrap());
+        assert!(calls <= if threads == 1 { 0.0 } else { 3.0 }, "into results, {threads} threads: {calls} calls");
         let weights = session.prepare((w1, train), (x, y)).unwrap();
         let (calls, bytes) = allocated(|| {
             weights.run((&images, &labels)).unwrap();

@@ -30,6 +30,8 @@ const GROUP: usize = 8;
 const DEEPEST: usize = 320;
 /// Multiply-adds that a tile is worth, about 10 µs.
 const TILE: usize = 1 << 20;
+/// The same of few rows, where the time goes into reading the weights: about 4 µs.
+const TILE_OF_FEW: usize = 1 << 17;
 /// Elements that a tile of the packing phase packs at least, about 5 µs.
 const PACKED: usize = 1 << 14;
 /// Bytes of a row of the left operand up to which rows are read where they lie.
@@ -124,7 +126,7 @@ fn kernel<T: Float>([rows, columns, depth]: [usize; 3], transposed: bool, bytes:
         }
     }
     let work = rows.saturating_mul(columns).saturating_mul(depth);
-    let wanted = (work / TILE).clamp(1, MOST_TILES);
+    let wanted = if grouped { columns * depth / TILE_OF_FEW } else { work / TILE }.clamp(1, MOST_TILES);
     let units = if grouped { GROUP } else { MOST_STRIPS };
     let (pairs, groups) = (rows.div_ceil(MOST_PANELS * ROWS), strips.div_ceil(units));
     let (mut row_tiles, mut column_tiles) = (1, 1);

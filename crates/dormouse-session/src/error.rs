@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     FedTwice { name: String },
     #[error("a prepared step takes {expected} values, got {got}")]
     Arguments { expected: usize, got: usize },
+    #[error("a prepared step gives {expected} tensors, not {got}")]
+    Results { expected: usize, got: usize },
     #[error("feed for {name}: it holds {expected}, the array {got}; convert the array, with mapv for one")]
     FeedDType { name: String, expected: DType, got: DType },
     #[error("feed for {name}: it holds {expected}, which {number} is not a value of")]
@@ -100,6 +102,7 @@ impl Error {
             | Kind::Nested
             | Kind::NotExtended
             | Kind::Arguments { .. }
+            | Kind::Results { .. }
             | Kind::TooLarge { .. } => None,
         }
     }
@@ -122,6 +125,7 @@ impl Error {
             | Kind::UnknownGenerator { .. }
             | Kind::FedTwice { .. }
             | Kind::Arguments { .. }
+            | Kind::Results { .. }
             | Kind::FeedDType { .. }
             | Kind::FeedNumber { .. }
             | Kind::FeedShape { .. }

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -15,7 +16,7 @@ use crate::buffer::{Buffer, Output};
 use crate::error::{Error, Kind, Result};
 use crate::frame::{Failure, Frame, constant};
 use crate::lower::place;
-use crate::plan::{COUNTER_BYTES, Location, Part, Plan};
+use crate::plan::{COUNTER_BYTES, Location, Part, Plan, PlannedResult};
 use crate::store::{Store, Visit};
 use crate::team::{Team, panicked, run_shared};
 use crate::trace::Recorder;
@@ -25,6 +26,32 @@ const FRAMES: usize = 64;
 
 /// The values that a run hands back.
 pub(crate) type Values = SmallVec<[Value; 2]>;
+
+/// Where a run is to write a result, if somebody gives room for it.
+pub(crate) type Given = Option<NonNull<u8>>;
+
+/// Room for a result.
+#[derive(Debug)]
+enum Room {
+    Own(Output),
+    Given(NonNull<u8>),
+}
+
+impl Room {
+    fn as_ptr(&self) -> *mut u8 {
+        match self {
+            Room::Own(output) => output.as_ptr(),
+            Room::Given(place) => place.as_ptr(),
+        }
+    }
+
+    fn into_value(self) -> Option<Value> {
+        match self {
+            Room::Own(output) => Some(output.into_value()),
+            Room::Given(_) => None,
+        }
+    }
+}
 
 /// What a run has of its session.
 #[derive(Clone, Copy)]
@@ -36,7 +63,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) recorder: Option<&'a Recorder>,
 }
 
-/// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs; an arena of [`OWN_ARENA`] or
+/// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs; results that room is `given` for are
+/// written there, and the others handed back; an arena of [`OWN_ARENA`] or
 /// less need not be given.
 ///
 /// # Errors
@@ -46,9 +74,10 @@ pub(crate) fn execute(
     plan: &Arc<Plan>,
     feeds: &[*const u8],
     arena: Option<&Buffer>,
+    given: &[Given],
 ) -> Result<Values> {
     let mut visit = around.store.enter(&plan.writes, !plan.reads.is_empty());
-    execute_within(around, &mut visit, plan, feeds, arena)
+    execute_within(around, &mut visit, plan, feeds, arena, given)
 }
 
 /// As [`execute`], of a run that has entered the store.
@@ -61,6 +90,7 @@ pub(crate) fn execute_within(
     plan: &Arc<Plan>,
     feeds: &[*const u8],
     arena: Option<&Buffer>,
+    given: &[Given],
 ) -> Result<Values> {
     if let Some(variable) = plan.reads.iter().find(|v| visit.table()[v.index()].is_none()) {
         let name = around.graph.variable_name(*variable).unwrap_or("?").to_owned();
@@ -80,7 +110,7 @@ pub(crate) fn execute_within(
         unsafe { to.copy_from_nonoverlapping(u128::from(first).to_le_bytes().as_ptr(), COUNTER_BYTES) };
     }
     let nexts = if plan.commits.is_empty() { Vec::new() } else { std::mem::take(&mut *frame.nexts()) };
-    let mut run = Run { around, plan, feeds, arena, visit, frame: &frame, nexts, results: SmallVec::new() };
+    let mut run = Run { around, plan, feeds, arena, visit, frame: &frame, nexts, results: SmallVec::new(), given };
     if around.recorder.is_some() {
         run.frame.record();
     }
@@ -101,7 +131,7 @@ pub(crate) fn execute_within(
         frames.push(frame);
     }
     drop(frames);
-    outcome.map(|()| results.into_iter().map(Output::into_value).collect())
+    outcome.map(|()| results.into_iter().filter_map(Room::into_value).collect())
 }
 
 /// Where a run of a plan in this arena has drawn from.
@@ -129,13 +159,18 @@ struct Run<'a, 'v> {
     frame: &'a Arc<Frame>,
     /// The frame's, while the run lasts.
     nexts: Vec<Option<Arc<Buffer>>>,
-    results: SmallVec<[Output; 2]>,
+    results: SmallVec<[Room; 2]>,
+    given: &'a [Given],
 }
 
 impl Run<'_, '_> {
     fn all(&mut self) -> Result<()> {
         let plan = self.plan;
-        self.results = plan.results.iter().map(|r| Output::new(&r.spec)).collect::<Result<_>>()?;
+        let room = |(i, result): (usize, &PlannedResult)| match self.given.get(i) {
+            Some(Some(place)) => Ok(Room::Given(*place)),
+            Some(None) | None => Output::new(&result.spec).map(Room::Own),
+        };
+        self.results = plan.results.iter().enumerate().map(room).collect::<Result<_>>()?;
         for (i, commit) in plan.commits.iter().enumerate().filter(|(_, c)| !c.in_place) {
             self.nexts[i] = Some(self.around.store.spare(commit.variable, commit.bytes)?);
         }

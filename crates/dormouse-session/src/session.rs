@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -15,7 +16,7 @@ use smallvec::SmallVec;
 use crate::buffer::Buffer;
 use crate::custom::is_computing;
 use crate::error::{Kind, Result};
-use crate::execute::{Surroundings, Values, execute, execute_within, first_drawn, give_back};
+use crate::execute::{Given, Surroundings, Values, execute, execute_within, first_drawn, give_back};
 use crate::explain;
 use crate::feed::{Arguments, Feed, FeedKeys, Feeds, IntoFeeds};
 use crate::fetch::{Fetches, Layout, Target, Targets};
@@ -141,6 +142,38 @@ impl<L: Layout> Step<L> {
         self.run_recorded(arguments, None)
     }
 
+    /// Runs the step, and writes what it computes to `results`: one for each tensor fetched, in their order. Where a result has
+    /// the tensor's dtype and shape already, its elements are overwritten, so that a run of small tensors allocates nothing;
+    /// others are replaced. After an error, the elements are not to be relied upon.
+    ///
+    /// # Errors
+    /// As [`Step::run`], and when there are not as many results as tensors fetched.
+    pub fn run_into<'a>(&self, arguments: impl Arguments<'a>, results: &mut [Value]) -> Result<()> {
+        let expected = self.fetches.iter().filter(|target| matches!(target, Target::Tensor(_))).count();
+        if results.len() != expected {
+            return Err(Kind::Results { expected, got: results.len() }.into());
+        }
+        let values = self.values(arguments)?;
+        let last = self.plan.load();
+        let fitting = last.as_ref().and_then(|plan| Some((plan, fitting(plan, &values)?)));
+        let mut given = SmallVec::<[Given; 2]>::new();
+        let own = if let Some((plan, feeds)) = fitting {
+            if is_computing(self.inner.address()) {
+                return Err(Kind::Nested.into());
+            }
+            for (result, planned) in results.iter_mut().zip(&plan.results) {
+                let fits = result.dtype() == planned.spec.dtype && result.shape() == planned.spec.dims.as_slice();
+                given.push(if fits { result.as_mut_ptr().and_then(NonNull::new) } else { None });
+            }
+            self.inner.run_whole(plan, &feeds, &given, None)?
+        } else {
+            self.run_planned(values, None)?
+        };
+        let without = results.iter_mut().enumerate().filter(|(i, _)| given.get(*i).copied().flatten().is_none());
+        without.zip(own).for_each(|((_, result), value)| *result = value);
+        Ok(())
+    }
+
     /// Runs, and tells a recorder what the run did.
     ///
     /// # Errors
@@ -150,24 +183,36 @@ impl<L: Layout> Step<L> {
         arguments: impl Arguments<'a>,
         recorder: Option<&Recorder>,
     ) -> Result<L::Output> {
+        let values = self.values(arguments)?;
+        let last = self.plan.load();
+        let fitting = last.as_ref().and_then(|plan| Some((plan, fitting(plan, &values)?)));
+        let results = if let Some((plan, feeds)) = fitting {
+            if is_computing(self.inner.address()) {
+                return Err(Kind::Nested.into());
+            }
+            self.inner.run_whole(plan, &feeds, &[], recorder)?
+        } else {
+            self.run_planned(values, recorder)?
+        };
+        Ok(self.layout.assemble(&mut results.into_iter()))
+    }
+
+    /// The feeds' values, as many as there are feeds.
+    fn values<'a>(&self, arguments: impl Arguments<'a>) -> Result<SmallVec<[Feed<'a>; 4]>> {
         let mut values = SmallVec::<[Feed<'_>; 4]>::new();
         arguments.each(&mut |value| values.push(value));
         if values.len() != self.keys.len() {
             return Err(Kind::Arguments { expected: self.keys.len(), got: values.len() }.into());
         }
-        let last = self.plan.load();
-        let fitting = last.as_ref().and_then(|plan| Some((plan, fitting(plan, &values)?)));
-        let results = match fitting {
-            Some(_) if is_computing(self.inner.address()) => return Err(Kind::Nested.into()),
-            Some((plan, feeds)) => self.inner.run_whole(plan, &feeds, recorder)?,
-            None => {
-                let feeds = self.keys.iter().cloned().zip(values);
-                let (plan, results) = self.inner.run_planned(&self.fetches, feeds, recorder)?;
-                self.plan.store(Some(plan));
-                results
-            }
-        };
-        Ok(self.layout.assemble(&mut results.into_iter()))
+        Ok(values)
+    }
+
+    /// Runs a plan that is looked for, or made, and keeps it for the next run.
+    fn run_planned(&self, values: SmallVec<[Feed<'_>; 4]>, recorder: Option<&Recorder>) -> Result<Values> {
+        let feeds = self.keys.iter().cloned().zip(values);
+        let (plan, results) = self.inner.run_planned(&self.fetches, feeds, recorder)?;
+        self.plan.store(Some(plan));
+        Ok(results)
     }
 }
 
@@ -296,25 +341,31 @@ impl Inner {
             self.run_in_stages(Arc::clone(&plan), fed, recorder)?
         } else {
             let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
-            self.run_whole(&plan, &pointers, recorder)?
+            self.run_whole(&plan, &pointers, &[], recorder)?
         };
         Ok((plan, results))
     }
 
-    /// Runs a plan that is a whole run. `feeds` are the buffers of its request's feeds, in order, of their specs.
+    /// Runs a plan that is a whole run, as [`execute`] does.
     ///
     /// # Errors
     /// As [`execute`].
-    fn run_whole(&self, plan: &Arc<Plan>, feeds: &[*const u8], recorder: Option<&Recorder>) -> Result<Values> {
+    fn run_whole(
+        &self,
+        plan: &Arc<Plan>,
+        feeds: &[*const u8],
+        given: &[Given],
+        recorder: Option<&Recorder>,
+    ) -> Result<Values> {
         if !plan.recent.load(Ordering::Relaxed) {
             plan.recent.store(true, Ordering::Relaxed);
         }
         let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team, recorder };
         if plan.arena <= OWN_ARENA {
-            return execute(around, plan, feeds, None);
+            return execute(around, plan, feeds, None, given);
         }
         let arena = self.arena(plan.arena)?;
-        let outcome = execute(around, plan, feeds, Some(&arena));
+        let outcome = execute(around, plan, feeds, Some(&arena), given);
         self.keep(arena);
         outcome
     }
@@ -334,7 +385,7 @@ impl Inner {
         let outcome = loop {
             let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
             let outcome = self.arena(plan.arena).and_then(|arena| {
-                let outcome = execute_within(around, &mut visit, &plan, &pointers, Some(&arena));
+                let outcome = execute_within(around, &mut visit, &plan, &pointers, Some(&arena), &[]);
                 if outcome.is_ok() {
                     drawn.extend((0..plan.draws.len()).map(|i| (Arc::clone(&plan), i, first_drawn(&plan, i, &arena))));
                 }

@@ -2,8 +2,8 @@
 //! and tiles from the frame's queue until none is left.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use dormouse_kernels::KernelError;
@@ -15,18 +15,39 @@ use crate::plan::{Part, Plan};
 /// How long a helper looks for work before it goes.
 const PATIENCE: Duration = Duration::from_micros(50);
 
+/// How long a helper whose run is over stands by for the next one: in a loop of short runs, that is sooner there than a
+/// sleeping thread is awake.
+const STANDING_BY: Duration = Duration::from_micros(50);
+
 /// Threads for runs.
 #[derive(Debug)]
 pub(crate) struct Team {
     threads: usize,
     pool: OnceLock<Option<ThreadPool>>,
+    standby: Mutex<Standby>,
+    /// How many runs nobody has taken yet, as last written under the lock.
+    calls: AtomicUsize,
+}
+
+/// How many helpers stand by, and the runs that nobody has taken yet.
+#[derive(Debug, Default)]
+struct Standby {
+    helpers: usize,
+    runs: Vec<Run>,
 }
 
 impl Team {
     /// Threads for a session that wants so many; sessions that leave it open share one team.
     pub(crate) fn of(threads: Option<usize>) -> Arc<Team> {
         static SHARED: OnceLock<Arc<Team>> = OnceLock::new();
-        let team = |threads: usize| Arc::new(Team { threads: threads.clamp(1, 1024), pool: OnceLock::new() });
+        let team = |threads: usize| {
+            Arc::new(Team {
+                threads: threads.clamp(1, 1024),
+                pool: OnceLock::new(),
+                standby: Mutex::default(),
+                calls: AtomicUsize::new(0),
+            })
+        };
         if let Some(threads) = threads {
             return team(threads);
         }
@@ -36,6 +57,46 @@ impl Team {
 
     pub(crate) fn threads(&self) -> usize {
         self.threads
+    }
+
+    fn standby(&self) -> MutexGuard<'_, Standby> {
+        self.standby.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a run to a helper: to one who stands by, or to one of the pool's.
+    fn call(self: &Arc<Self>, pool: &ThreadPool, run: Run) {
+        let mut standby = self.standby();
+        standby.runs.push(run);
+        self.calls.store(standby.runs.len(), Ordering::Release);
+        let missing = standby.runs.len() > standby.helpers;
+        drop(standby);
+        if missing {
+            let team = Arc::clone(self);
+            pool.spawn(move || {
+                while let Some(run) = team.stand_by() {
+                    run.help();
+                }
+            });
+        }
+    }
+
+    /// Waits a while for a run.
+    fn stand_by(&self) -> Option<Run> {
+        self.standby().helpers += 1;
+        let (since, mut spins) = (Instant::now(), 0);
+        loop {
+            let late = spins % 16 == 0 && since.elapsed() > STANDING_BY;
+            if late || self.calls.load(Ordering::Acquire) > 0 {
+                let mut standby = self.standby();
+                let run = standby.runs.pop();
+                self.calls.store(standby.runs.len(), Ordering::Release);
+                if late || run.is_some() {
+                    standby.helpers -= 1;
+                    return run;
+                }
+            }
+            pause(&mut spins);
+        }
     }
 
     /// The helpers, started when first needed; none where the system has no threads to give.
@@ -57,7 +118,7 @@ enum Next {
 }
 
 /// One run of a part of a plan, as a member of its team sees it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Run {
     plan: Arc<Plan>,
     frame: Arc<Frame>,
@@ -101,8 +162,7 @@ impl Run {
                 return;
             }
             let Some(pool) = self.team.pool() else { return };
-            let run = self.clone();
-            pool.spawn(move || run.help());
+            self.team.call(pool, self.clone());
         }
     }
 

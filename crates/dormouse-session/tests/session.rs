@@ -233,3 +233,51 @@ fn traces_say_what_every_step_took() {
     session.trace(y, feeds![x => array![[1.0_f32]]]).unwrap_err();
     assert_eq!(session.run(y, feeds![x => &batch]).unwrap(), plain);
 }
+
+#[test]
+fn results_are_written_where_they_fit() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![?]);
+    let count = graph.variable(0_i64);
+    let next = count.assign_add(1_i64);
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    session.run(init, ()).unwrap();
+    let step = session.prepare((x * 2.0, next.operation(), next), [x]).unwrap();
+    let kept = Value::from([7.0_f32, 7.0]);
+    let mut results = [kept.clone(), Value::from(0.0_f32)];
+    let numbers = |v: &Value| v.to_vec::<f32>().unwrap();
+    for (run, feed) in [vec![1.0, 2.0], vec![3.0, 4.0], vec![5.0], vec![6.0], vec![8.0, 9.0]].into_iter().enumerate() {
+        let place = results[0].as_mut_ptr();
+        let same = run > 0 && results[0].len() == feed.len();
+        step.run_into([&Value::from(feed.clone())], &mut results).unwrap();
+        assert_eq!(numbers(&results[0]), feed.iter().map(|x| x * 2.0).collect::<Vec<_>>());
+        assert_eq!(results[1].scalar::<i64>().unwrap(), run as i64 + 1);
+        assert!(!same || results[0].as_mut_ptr() == place, "run {run}");
+    }
+    // What others share stays theirs, be it the feed.
+    assert_eq!(numbers(&kept), [7.0, 7.0]);
+    let feed = results[0].clone();
+    step.run_into([&feed], &mut results).unwrap();
+    assert_eq!((numbers(&feed), numbers(&results[0])), (vec![16.0, 18.0], vec![32.0, 36.0]));
+    let error = step.run_into([&feed], &mut results[..1]).unwrap_err();
+    assert_eq!(error.to_string(), "a prepared step gives 2 tensors, not 1");
+    assert!(step.run_into((), &mut results).unwrap_err().to_string().contains("takes 1 values, got 0"));
+}
+
+#[test]
+fn a_prepared_step_makes_a_plan_for_each_shape() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![..]);
+    let y = graph.placeholder(DType::F32, shape![]);
+    let session = Session::new(&graph).unwrap();
+    let step = session.prepare(x.sum() * y, (x, y)).unwrap();
+    for n in [3, 3, 5, 3, 0, 5] {
+        let data = Array2::from_shape_fn((n, 2), |(i, j)| (i + j) as f32);
+        let expected = data.sum() * 2.0;
+        assert_eq!(scalar(&step.run((&data, 2.0)).unwrap()), expected);
+        assert_eq!(scalar(&step.run((data.t(), Value::from(2.0_f32))).unwrap()), expected);
+        assert_eq!(scalar(&step.run((&data, Value::from(2.0_f32))).unwrap()), expected);
+        assert!(step.run((&data.mapv(f64::from), 2.0)).unwrap_err().to_string().contains("holds f32"));
+    }
+}

@@ -241,6 +241,12 @@ impl Value {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         with_array!(Value, self, a => a.as_slice().map(bytemuck::cast_slice))
     }
+
+    /// Where the elements begin, to be written, if they lie in row-major order without gaps. Elements that are shared are copied
+    /// first.
+    pub fn as_mut_ptr(&mut self) -> Option<*mut u8> {
+        with_array!(Value, self, a => a.as_slice_mut().map(|elements| elements.as_mut_ptr().cast::<u8>()))
+    }
 }
 
 impl<'a> ValueView<'a> {

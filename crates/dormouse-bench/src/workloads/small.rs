@@ -1,9 +1,11 @@
 //! Programs of little work, which show what a run and an operation cost by themselves.
 
+use std::sync::atomic::Ordering;
+
 use dormouse::Result;
 use dormouse::prelude::*;
 
-use super::{Step, awake, run};
+use super::{Step, TRACING, awake, run};
 
 /// a + b, of two numbers each, by a prepared step.
 pub(super) fn hello() -> Result<Step> {
@@ -12,7 +14,14 @@ pub(super) fn hello() -> Result<Step> {
     let sum = a + graph.constant([2.0_f32, 3.0]);
     let step = awake(&graph)?.prepare(sum, a)?;
     let numbers = Value::from([1.0_f32, 2.0]);
-    Ok(Box::new(move || Ok(run(&step, &numbers)?.to_vec::<f32>()?[0])))
+    let mut results = [Value::from([0.0_f32; 2])];
+    Ok(Box::new(move || {
+        if TRACING.load(Ordering::Relaxed) {
+            return Ok(run(&step, &numbers)?.to_vec::<f32>()?[0]);
+        }
+        step.run_into(&numbers, &mut results)?;
+        Ok(results[0].view::<f32>()?[0])
+    }))
 }
 
 /// The same by `Session::run`.
