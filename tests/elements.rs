@@ -7,7 +7,7 @@ use dormouse::io::{decode_graph, encode_graph};
 use dormouse::prelude::*;
 use dormouse::value::{Element, ValueView};
 
-const SHORT: [DType; 6] = [DType::F16, DType::Bf16, DType::I8, DType::I16, DType::U16, DType::U32];
+const SHORT: [DType; 7] = [DType::F16, DType::Bf16, DType::I8, DType::I16, DType::U16, DType::U32, DType::U64];
 
 fn of<T: Element>(x: impl FnOnce(&Graph) -> Tensor) -> Vec<T> {
     let graph = Graph::new();

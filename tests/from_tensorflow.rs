@@ -98,6 +98,7 @@ fn every_expression_builds() -> Result<(), Box<dyn std::error::Error>> {
         DType::I16;
         DType::U16;
         DType::U32;
+        DType::U64;
         graph.constant(&array);
         shape![?, 10];
         labels.one_hot(10);

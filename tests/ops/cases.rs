@@ -24,7 +24,7 @@ use crate::row::{
 };
 
 /// Integers that some operations do not take.
-const SHORT: [DType; 4] = [DType::I8, DType::I16, DType::U16, DType::U32];
+const SHORT: [DType; 5] = [DType::I8, DType::I16, DType::U16, DType::U32, DType::U64];
 /// Integers that matrices are multiplied of.
 const MULTIPLIED: [DType; 3] = [DType::I32, DType::I64, DType::U8];
 
@@ -295,6 +295,7 @@ fn choices() -> Vec<Row> {
         cast(DType::I16, f64::trunc).steps(),
         unsigned(DType::U16),
         unsigned(DType::U32),
+        unsigned(DType::U64),
         row(Op::AddN, [signed([2, 3]), signed([2, 3]), signed([2, 3])], sum).also(&INTEGERS),
         row(
             Op::Betainc,

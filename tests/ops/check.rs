@@ -90,6 +90,7 @@ pub(crate) fn value_of(numbers: &Numbers, dtype: DType) -> Value {
         DType::I16 => numbers.mapv(|x| x as i16).into(),
         DType::U16 => numbers.mapv(|x| x as u16).into(),
         DType::U32 => numbers.mapv(|x| x as u32).into(),
+        DType::U64 => numbers.mapv(|x| x as u64).into(),
         DType::Bool => numbers.mapv(|x| x != 0.0).into(),
     }
 }
@@ -107,6 +108,7 @@ pub(crate) fn numbers_of(value: &Value) -> Numbers {
         Value::I16(a) => a.mapv(f64::from),
         Value::U16(a) => a.mapv(f64::from),
         Value::U32(a) => a.mapv(f64::from),
+        Value::U64(a) => a.mapv(|x| x as f64),
         Value::Bool(a) => a.mapv(|x| f64::from(u8::from(x))),
     }
 }
@@ -121,6 +123,7 @@ fn in_dtype(x: f64, dtype: DType) -> f64 {
         DType::I16 => f64::from(x as i64 as i16),
         DType::U16 => f64::from(x as i64 as u16),
         DType::U32 => f64::from(x as i64 as u32),
+        DType::U64 => x as i64 as u64 as f64,
         DType::Bool => f64::from(u8::from(x != 0.0)),
     }
 }
@@ -158,7 +161,15 @@ pub(crate) fn value(row: &Row, dtype: DType) -> Result<(), String> {
             // Half of a last bit, and what f32 is off.
             DType::F16 => f64::from(f16::EPSILON) / 2.0 + 4e-6,
             DType::Bf16 => f64::from(bf16::EPSILON) / 2.0 + 4e-6,
-            DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16 | DType::U32 | DType::Bool => 0.0,
+            DType::I8
+            | DType::I16
+            | DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::U16
+            | DType::U32
+            | DType::U64
+            | DType::Bool => 0.0,
         };
         // Indices beside values have a dtype of their own.
         if value.dtype() != row.gives.unwrap_or(dtype) && !(port > 0 && value.dtype() == DType::I32) {

@@ -18,13 +18,13 @@ pub(crate) const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType
 /// Floats of 16 bits.
 pub(crate) const HALVES: [DType; 2] = [DType::F16, DType::Bf16];
 /// Integers.
-pub(crate) const INTEGERS: [DType; 7] =
-    [DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16, DType::U32];
+pub(crate) const INTEGERS: [DType; 8] =
+    [DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16, DType::U32, DType::U64];
 /// Integers with a sign.
 pub(crate) const SIGNED: [DType; 4] = [DType::I32, DType::I64, DType::I8, DType::I16];
 /// What may be any dtype, beyond floats.
-pub(crate) const ANY: [DType; 8] =
-    [DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16, DType::U32, DType::Bool];
+pub(crate) const ANY: [DType; 9] =
+    [DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16, DType::U32, DType::U64, DType::Bool];
 
 /// One operation with operands, and what it gives.
 pub(crate) struct Row {
@@ -260,6 +260,7 @@ fn rounded(x: f64, dtype: DType) -> f64 {
         | DType::U8
         | DType::U16
         | DType::U32
+        | DType::U64
         | DType::Bool => x,
     }
 }
@@ -278,10 +279,11 @@ fn number(u: f64, signed: bool, dtype: DType) -> f64 {
         (DType::F32, _) => f64::from(number(u, signed, DType::F64) as f32),
         (DType::F16 | DType::Bf16, _) => rounded(number(u, signed, DType::F64), dtype),
         (DType::I8 | DType::I16 | DType::I32 | DType::I64, true) => (11.0 * u).floor() - 5.0,
-        (DType::U8 | DType::U16 | DType::U32, true) => (11.0 * u).floor(),
-        (DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16 | DType::U32, false) => {
-            (7.0 * u).floor() + 1.0
-        }
+        (DType::U8 | DType::U16 | DType::U32 | DType::U64, true) => (11.0 * u).floor(),
+        (
+            DType::I8 | DType::I16 | DType::I32 | DType::I64 | DType::U8 | DType::U16 | DType::U32 | DType::U64,
+            false,
+        ) => (7.0 * u).floor() + 1.0,
         (DType::Bool, _) => f64::from(u8::from(u < 0.5)),
     }
 }

@@ -17,7 +17,7 @@ from ops import array, tf
 
 bf16, f16 = tf.bfloat16.as_numpy_dtype, np.float16
 HALVES = {"f16": f16, "bf16": bf16}
-SHORT = {"i8": np.int8, "i16": np.int16, "u16": np.uint16, "u32": np.uint32}
+SHORT = {"i8": np.int8, "i16": np.int16, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64}
 ops.NAMES.update({np.dtype(t).name: name for name, t in {**HALVES, **SHORT}.items()})
 
 # Cases of one method: values and gradients, of one dtype.
@@ -152,7 +152,8 @@ def repeated():
 
 
 CORNERS = {"i8": [-128, -127, -7, -3, -1, 0, 1, 2, 3, 7, 12, 64, 127], "i16": [-32768, -32767, -7, -1, 0, 1, 2, 3, 181, 182, 32767],
-           "u16": [0, 1, 2, 3, 7, 255, 256, 32767, 32768, 65535], "u32": [0, 1, 2, 7, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1]}
+           "u16": [0, 1, 2, 3, 7, 255, 256, 32767, 32768, 65535], "u32": [0, 1, 2, 7, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1],
+           "u64": [0, 1, 2, 7, 2**31, 2**32 - 1, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1]}
 
 
 def case(name, make, *operands, **attributes):
@@ -226,10 +227,10 @@ def limited():
         real = source in ("f16", "bf16", "f32")
         values = [0.0, 1.5, 100.0, 6e4, -6e4, 1e6, -1e6, 3e38, np.inf, -np.inf] if real else CORNERS.get(source, [0, 1, 127, 128, 255] + [2**31 - 1, -(2**31)] * (source == "i32"))
         x = np.array(values, np.float64 if real else t).astype(t)
-        # TensorFlow's has no kernel of u32.
-        if "u32" not in (source, target):
+        # TensorFlow's has no kernel of u32 and u64.
+        if not {"u32", "u64"} & {source, target}:
             case("saturate_cast", lambda x: tf.saturate_cast(x, names[target]), x, to=target)
-        if "f16" in (source, target) and {source, target} & {"u16", "i32", "u32"}:
+        if "f16" in (source, target) and {source, target} & {"u16", "i32", "u32", "u64"}:
             # The largest number is beyond f16.
             continue
         x = np.array([0.0, 0.25, 0.5, 0.75], np.float64).astype(t) if real else np.array(values, t)
@@ -237,7 +238,8 @@ def limited():
             # TensorFlow casts what is below 0 as the machine does.
             x = x[x >= 0]
         for saturate in (False, True):
-            if saturate and real:
+            # What is beyond u64 TensorFlow casts as the machine does.
+            if saturate and real and target != "u64":
                 x = np.append(x, [1.0, 1.5, -0.5]).astype(t)
             try:
                 case("convert_image_dtype", lambda x: tf.image.convert_image_dtype(x, names[target], saturate), x, dtype=target, saturate=saturate)

@@ -97,6 +97,7 @@ pub(crate) fn value(text: &str) -> Value {
         DType::I16 => array::<i16>(&dims, elements, |word| word.parse().unwrap()),
         DType::U16 => array::<u16>(&dims, elements, |word| word.parse().unwrap()),
         DType::U32 => array::<u32>(&dims, elements, |word| word.parse().unwrap()),
+        DType::U64 => array::<u64>(&dims, elements, |word| word.parse().unwrap()),
     }
 }
 

@@ -105,6 +105,7 @@ impl<'a> Arrays<'a> {
             DType::I16 => Value::from_elements(&dims, elements(bytes, i16::from_le_bytes)),
             DType::U16 => Value::from_elements(&dims, elements(bytes, u16::from_le_bytes)),
             DType::U32 => Value::from_elements(&dims, elements(bytes, u32::from_le_bytes)),
+            DType::U64 => Value::from_elements(&dims, elements(bytes, u64::from_le_bytes)),
             DType::Bool => match bytes.iter().find(|b| **b > 1) {
                 Some(byte) => return Err(format!("{byte} is neither true nor false")),
                 None => Value::from_elements(&dims, bytes.iter().map(|b| *b == 1).collect()),

@@ -192,6 +192,7 @@ impl GlobalStep for Variable {
             DType::U8 => value.scalar::<u8>().map(i64::from),
             DType::U16 => value.scalar::<u16>().map(i64::from),
             DType::U32 => value.scalar::<u32>().map(i64::from),
+            DType::U64 => value.scalar::<u64>().map(|step| i64::try_from(step).unwrap_or(-1)),
             DType::I64 | DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::Bool => value.scalar::<i64>(),
         };
         let count = step.ok().and_then(|s| u64::try_from(s).ok());

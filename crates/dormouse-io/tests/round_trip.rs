@@ -95,6 +95,7 @@ fn values_of_every_dtype_and_shape_come_back() {
                 DType::I16 => Value::from_elements(dims, words().map(|w| w as i16).collect()),
                 DType::U16 => Value::from_elements(dims, words().map(|w| w as u16).collect()),
                 DType::U32 => Value::from_elements(dims, words().map(|w| w as u32).collect()),
+                DType::U64 => Value::from_elements(dims, words().collect()),
             };
             let _ = graph.variable(value.unwrap());
         }
@@ -103,7 +104,7 @@ fn values_of_every_dtype_and_shape_come_back() {
     let session = Session::new(&graph).unwrap();
     session.run(init, feeds![]).unwrap();
     let before = session.snapshot();
-    assert_eq!(before.variables.len(), 96);
+    assert_eq!(before.variables.len(), DType::ALL.len() * shapes.len());
 
     let folder = tempfile::tempdir().unwrap();
     let path = Saver::new().save(&session, folder.path().join("all"), None).unwrap();

@@ -134,6 +134,7 @@ fn bits_of(value: Real, dtype: DType) -> u64 {
         DType::I16 => x as i16 as u64,
         DType::U16 => u64::from(x as u16),
         DType::U32 => u64::from(x as u32),
+        DType::U64 => x as u64,
     }
 }
 
@@ -168,6 +169,7 @@ numbers! {
     i32, i32, x, y => x.wrapping_add(y);
     i64, i64, x, y => x.wrapping_add(y);
     u8, u8, x, y => x.wrapping_add(y);
+    u64, u64, x, y => x.wrapping_add(y);
 }
 
 /// Runs an expression with a type alias bound to the [`Number`] of a dtype, or gives the second where there is none.
@@ -192,6 +194,10 @@ macro_rules! with_number {
             }
             dormouse_value::DType::U8 => {
                 type $T = u8;
+                $body
+            }
+            dormouse_value::DType::U64 => {
+                type $T = u64;
                 $body
             }
             // Numbers of fewer bits come in as wider ones.

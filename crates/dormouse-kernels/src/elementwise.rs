@@ -91,6 +91,7 @@ fn compare(op: CompareOp, dtype: DType) -> Option<Operation> {
         DType::I32 => of!(i32),
         DType::I64 => of!(i64),
         DType::U8 => of!(u8),
+        DType::U64 => of!(u64),
         DType::Bool => {
             if !matches!(op, CompareOp::Equal | CompareOp::NotEqual) {
                 return None;

@@ -27,7 +27,8 @@ macro_rules! with_float {
             | ::dormouse_value::DType::I8
             | ::dormouse_value::DType::I16
             | ::dormouse_value::DType::U16
-            | ::dormouse_value::DType::U32 => $other,
+            | ::dormouse_value::DType::U32
+            | ::dormouse_value::DType::U64 => $other,
         }
     };
 }

@@ -85,7 +85,7 @@ pub(crate) fn matmul(
         DType::I32 => integers::<i32>(product),
         DType::I64 => integers::<i64>(product),
         DType::U8 => integers::<u8>(product),
-        DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+        DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 | DType::U64 => {
             return Err(wrong(&format!("{} cannot be multiplied; cast first", a.dtype)));
         }
     };

@@ -47,7 +47,7 @@ trait Number: Element + Copy + PartialOrd {
 macro_rules! numbers {
     ($($t:ty),*) => { $(impl Number for $t { const LOWEST: $t = <$t>::MIN; })* };
 }
-numbers!(f32, f64, i32, i64, u8);
+numbers!(f32, f64, i32, i64, u8, u64);
 
 /// What the mean of a window is taken of, and what has gradients.
 trait Float: Number + Add<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
@@ -160,6 +160,7 @@ pub(crate) fn compile(
         (PoolOp::Max, DType::I32) => Ok(forward::max::<i32>(layout, cost)),
         (PoolOp::Max, DType::I64) => Ok(forward::max::<i64>(layout, cost)),
         (PoolOp::Max, DType::U8) => Ok(forward::max::<u8>(layout, cost)),
+        (PoolOp::Max, DType::U64) => Ok(forward::max::<u64>(layout, cost)),
         (PoolOp::Average, DType::F32) => Ok(forward::average::<f32>(layout, cost)),
         (PoolOp::Average, DType::F64) => Ok(forward::average::<f64>(layout, cost)),
         (PoolOp::Max, DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32) => {
@@ -176,7 +177,8 @@ pub(crate) fn compile(
             | DType::I8
             | DType::I16
             | DType::U16
-            | DType::U32,
+            | DType::U32
+            | DType::U64,
         ) => Err(not_float(name, x)),
     }
 }

@@ -39,6 +39,7 @@ macro_rules! of_numbers {
             DType::I32 => Ok(kernel::<$fold<i32>>($layout)),
             DType::I64 => Ok(kernel::<$fold<i64>>($layout)),
             DType::U8 => Ok(kernel::<$fold<u8>>($layout)),
+            DType::U64 => Ok(kernel::<$fold<u64>>($layout)),
             DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
                 Err(KernelError::new(format!("{}: takes numbers, not {}; cast it first", $name, $x)))
             }
@@ -49,7 +50,7 @@ macro_rules! of_numbers {
 /// (x): the elements along `axes` to one.
 ///
 /// Float sums and products run in blocks of 1,024 elements in 32 lanes; the blocks' results are combined in f64, in
-/// order. Integer sums wrap; integer means are of the exact sum (i64's wraps), truncated, and 0 of none.
+/// order. Integer sums wrap; integer means are of the exact sum (those of 64 bits wrap), truncated, and 0 of none.
 ///
 /// # Errors
 /// When an axis is outside the shape or named twice, the dtype is not the operation's, or the result's shape differs.

@@ -48,6 +48,7 @@ fn whole_numbers(value: &Value) -> SmallVec<[i64; 4]> {
         | Value::U8(_)
         | Value::U16(_)
         | Value::U32(_)
+        | Value::U64(_)
         | Value::Bool(_) => SmallVec::new(),
     }
 }
@@ -98,6 +99,7 @@ fn range(settling: &[Value]) -> Result<Value, String> {
         Value::I16(_) => whole!(i16, three::<i16>(settling)?),
         Value::U16(_) => whole!(u16, three::<u16>(settling)?),
         Value::U32(_) => whole!(u32, three::<u32>(settling)?),
+        Value::U64(_) => whole!(u64, three::<u64>(settling)?),
         Value::Bool(_) => Err("it is not of booleans".to_owned()),
     }
 }
@@ -205,6 +207,7 @@ fn unique(x: &Value, output: DType) -> Vec<Value> {
         Value::I16(a) => of!(a, Some),
         Value::U16(a) => of!(a, Some),
         Value::U32(a) => of!(a, Some),
+        Value::U64(a) => of!(a, Some),
     };
     let of = |numbers: Vec<i64>| {
         if output == DType::I64 {

@@ -124,6 +124,7 @@ fn step_of(dtype: DType) -> f64 {
         | DType::U8
         | DType::U16
         | DType::U32
+        | DType::U64
         | DType::Bool => 5e-3,
     }
 }
@@ -141,6 +142,7 @@ fn floats(value: &Value) -> Result<Vec<f64>> {
         | Value::U8(_)
         | Value::U16(_)
         | Value::U32(_)
+        | Value::U64(_)
         | Value::Bool(_) => value.to_vec::<f64>()?,
     })
 }
@@ -160,6 +162,7 @@ fn rounded(like: &Value, numbers: &[f64]) -> Result<Value> {
         | DType::U8
         | DType::U16
         | DType::U32
+        | DType::U64
         | DType::Bool => Value::from_elements(dims, numbers.iter().map(|x| *x as f32).collect())?,
     })
 }

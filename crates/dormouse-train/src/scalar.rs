@@ -109,6 +109,7 @@ fn rest(number: f64, dtype: DType) -> Value {
         | DType::U8
         | DType::U16
         | DType::U32
+        | DType::U64
         | DType::Bool => Value::from(1.0 - number),
     }
 }

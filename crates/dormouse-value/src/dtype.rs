@@ -35,11 +35,13 @@ pub enum DType {
     U16,
     /// 32-bit unsigned integer.
     U32,
+    /// 64-bit unsigned integer.
+    U64,
 }
 
 impl DType {
     /// Every element type, in the order of the enum.
-    pub const ALL: [DType; 12] = [
+    pub const ALL: [DType; 13] = [
         DType::F32,
         DType::F64,
         DType::I32,
@@ -52,12 +54,13 @@ impl DType {
         DType::I16,
         DType::U16,
         DType::U32,
+        DType::U64,
     ];
 
     /// Bytes of one element.
     pub const fn size(self) -> usize {
         match self {
-            DType::F64 | DType::I64 => 8,
+            DType::F64 | DType::I64 | DType::U64 => 8,
             DType::F32 | DType::I32 | DType::U32 => 4,
             DType::F16 | DType::Bf16 | DType::I16 | DType::U16 => 2,
             DType::U8 | DType::I8 | DType::Bool => 1,
@@ -69,14 +72,14 @@ impl DType {
         matches!(self, DType::F32 | DType::F64 | DType::F16 | DType::Bf16)
     }
 
-    /// `i8`, `i16`, `i32`, `i64`, `u8`, `u16` or `u32`.
+    /// `i8`, `i16`, `i32`, `i64`, `u8`, `u16`, `u32` or `u64`.
     pub const fn is_integer(self) -> bool {
         !self.is_float() && !matches!(self, DType::Bool)
     }
 
-    /// `u8`, `u16` or `u32`.
+    /// `u8`, `u16`, `u32` or `u64`.
     pub const fn is_unsigned(self) -> bool {
-        matches!(self, DType::U8 | DType::U16 | DType::U32)
+        matches!(self, DType::U8 | DType::U16 | DType::U32 | DType::U64)
     }
 
     /// The type that numbers of this one are computed in: `f32` for `f16` and `bf16`, `i32` for `i8`, `i16` and `u16`,
@@ -87,11 +90,11 @@ impl DType {
             DType::F16 | DType::Bf16 => DType::F32,
             DType::I8 | DType::I16 | DType::U16 => DType::I32,
             DType::U32 => DType::I64,
-            DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U8 | DType::Bool => self,
+            DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U8 | DType::U64 | DType::Bool => self,
         }
     }
 
-    /// The least and the greatest finite number, of i64 as nearly as a float has them.
+    /// The least and the greatest finite number, of i64 and u64 as nearly as a float has them.
     pub fn limits(self) -> [f64; 2] {
         match self {
             DType::F16 => [f16::MIN.into(), f16::MAX.into()],
@@ -105,6 +108,7 @@ impl DType {
             DType::U8 => [u8::MIN.into(), u8::MAX.into()],
             DType::U16 => [u16::MIN.into(), u16::MAX.into()],
             DType::U32 => [u32::MIN.into(), u32::MAX.into()],
+            DType::U64 => [0.0, u64::MAX as f64],
             DType::Bool => [0.0, 1.0],
         }
     }
@@ -124,6 +128,7 @@ impl DType {
             DType::I16 => "i16",
             DType::U16 => "u16",
             DType::U32 => "u32",
+            DType::U64 => "u64",
         }
     }
 }
@@ -160,6 +165,7 @@ impl Weak {
             DType::I16 => Value::from(i16::try_from(x).ok()?),
             DType::U16 => Value::from(u16::try_from(x).ok()?),
             DType::U32 => Value::from(u32::try_from(x).ok()?),
+            DType::U64 => Value::from(u64::try_from(x).ok()?),
             DType::Bool => return None,
         })
     }
@@ -178,7 +184,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that tensors hold: `f32`, `f64`, `f16`, `bf16`, `i8`, `i16`, `i32`, `i64`, `u8`, `u16`, `u32` or `bool`.
+/// A Rust type that tensors hold: `f32`, `f64`, `f16`, `bf16`, `i8`, `i16`, `i32`, `i64`, `u8`, `u16`, `u32`, `u64` or `bool`.
 pub trait Element:
     sealed::Sealed + bytemuck::NoUninit + PartialEq + fmt::Debug + fmt::Display + Default + Send + Sync + 'static
 {
@@ -215,7 +221,7 @@ macro_rules! elements {
 }
 elements!(
     f32 => F32, f64 => F64, i32 => I32, i64 => I64, u8 => U8, bool => Bool,
-    f16 => F16, bf16 => Bf16, i8 => I8, i16 => I16, u16 => U16, u32 => U32
+    f16 => F16, bf16 => Bf16, i8 => I8, i16 => I16, u16 => U16, u32 => U32, u64 => U64
 );
 
 /// Runs an expression with a type alias bound to the Rust type of a run-time dtype.
@@ -275,6 +281,10 @@ macro_rules! with_dtype {
             }
             $crate::DType::U32 => {
                 type $T = u32;
+                $body
+            }
+            $crate::DType::U64 => {
+                type $T = u64;
                 $body
             }
         }

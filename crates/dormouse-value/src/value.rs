@@ -43,6 +43,8 @@ pub enum Value {
     U16(ArcArray<u16, IxDyn>),
     /// Elements of unsigned 32-bit integers.
     U32(ArcArray<u32, IxDyn>),
+    /// Elements of unsigned 64-bit integers.
+    U64(ArcArray<u64, IxDyn>),
 }
 
 /// A borrowed value: what a feed of `&array` is.
@@ -72,6 +74,8 @@ pub enum ValueView<'a> {
     U16(ArrayViewD<'a, u16>),
     /// Elements of unsigned 32-bit integers.
     U32(ArrayViewD<'a, u32>),
+    /// Elements of unsigned 64-bit integers.
+    U64(ArrayViewD<'a, u64>),
 }
 
 /// Runs an expression with the array of a [`Value`] or the view of a [`ValueView`] bound to a name.
@@ -91,6 +95,7 @@ macro_rules! with_array {
             $crate::$kind::I16($array) => $body,
             $crate::$kind::U16($array) => $body,
             $crate::$kind::U32($array) => $body,
+            $crate::$kind::U64($array) => $body,
         }
     };
 }
@@ -144,6 +149,7 @@ impl Value {
             DType::U8 => Value::from(x as u8),
             DType::U16 => Value::from(x as u16),
             DType::U32 => Value::from(x as u32),
+            DType::U64 => Value::from(x as u64),
             DType::Bool => Value::from(x != 0.0),
         }
     }
@@ -163,6 +169,7 @@ impl Value {
             Value::I16(_) => DType::I16,
             Value::U16(_) => DType::U16,
             Value::U32(_) => DType::U32,
+            Value::U64(_) => DType::U64,
         }
     }
 
@@ -265,6 +272,7 @@ impl<'a> ValueView<'a> {
             ValueView::I16(_) => DType::I16,
             ValueView::U16(_) => DType::U16,
             ValueView::U32(_) => DType::U32,
+            ValueView::U64(_) => DType::U64,
         }
     }
 
@@ -369,4 +377,4 @@ macro_rules! scalar_from_value {
         }
     )* };
 }
-scalar_from_value!(f32, f64, i32, i64, u8, bool, f16, bf16, i8, i16, u16, u32);
+scalar_from_value!(f32, f64, i32, i64, u8, bool, f16, bf16, i8, i16, u16, u32, u64);

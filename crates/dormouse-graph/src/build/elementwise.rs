@@ -177,12 +177,12 @@ pub trait Elementwise: Symbol {
         random_gamma_grad Op::Binary(BinaryOp::RandomGammaGrad);
     }
 
-    /// x / y in floats: i32, i64 and u32 become f64 first, smaller integers f32, as in TensorFlow's `truediv`.
+    /// x / y in floats: i32, i64, u32 and u64 become f64 first, smaller integers f32, as in TensorFlow's `truediv`.
     #[track_caller]
     fn true_div(self, other: impl Operand) -> Tensor {
         let x = self.tensor();
         let float = |t: Tensor| match t.dtype() {
-            DType::I32 | DType::I64 | DType::U32 => t.cast(DType::F64),
+            DType::I32 | DType::I64 | DType::U32 | DType::U64 => t.cast(DType::F64),
             DType::I8 | DType::I16 | DType::U8 | DType::U16 => t.cast(DType::F32),
             DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::Bool => t,
         };
@@ -269,8 +269,8 @@ pub trait Elementwise: Symbol {
         x.graph().located(|| {
             x.graph().name_scope("saturate_cast", || {
                 let ([low, high], [lowest, highest]) = (to.limits(), from.limits());
-                // An i64's greatest number is no float, and floats have infinities.
-                let high = if to == DType::I64 { high.next_down() } else { high };
+                // The greatest number of 64 bits is no float, and floats have infinities.
+                let high = if matches!(to, DType::I64 | DType::U64) { high.next_down() } else { high };
                 let end = |number: f64| x.graph().constant(toward_zero(number, from));
                 let float = from.is_float();
                 let below = if float || low > lowest { x.maximum(end(low.max(lowest))) } else { x };
@@ -380,6 +380,7 @@ fn toward_zero(number: f64, dtype: DType) -> Value {
         | DType::U8
         | DType::U16
         | DType::U32
+        | DType::U64
         | DType::Bool => Value::of_number(number, dtype),
     }
 }

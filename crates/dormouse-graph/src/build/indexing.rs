@@ -282,6 +282,7 @@ pub(super) fn number(graph: &Graph, x: f64, dtype: DType) -> Tensor {
         DType::U8 => Value::from(x as i64 as u8),
         DType::U16 => Value::from(x as i64 as u16),
         DType::U32 => Value::from(x as i64 as u32),
+        DType::U64 => Value::from(if x < 0.0 { x as i64 as u64 } else { x as u64 }),
         DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I32 | DType::I64 | DType::Bool => {
             Value::of_number(x, dtype)
         }

@@ -153,6 +153,7 @@ impl Random for Uniform {
             | DType::U8
             | DType::U16
             | DType::U32
+            | DType::U64
             | DType::Bool => self.high - self.low,
         };
         Parts {

@@ -267,6 +267,7 @@ fn gamma(shapes: Tensor, rate: Option<Tensor>, dims: &[usize], seed: Option<i64>
                 | DType::U8
                 | DType::U16
                 | DType::U32
+                | DType::U64
                 | DType::Bool => f64::MIN_POSITIVE,
             };
             let node = graph.push_op(at, own, Op::Binary(BinaryOp::Maximum), &[least.tensor_like(scaled), scaled]);

@@ -15,7 +15,7 @@ pub(super) fn matmul(transpose_a: bool, transpose_b: bool, a: &Fact, b: &Fact) -
     same_dtype(a, b)?;
     match a.dtype {
         DType::Bool => return Err("takes numbers, not bool; cast them first".to_owned()),
-        DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+        DType::I8 | DType::I16 | DType::U16 | DType::U32 | DType::U64 => {
             return Err(format!("takes floats, i32, i64 or u8, not {}; cast them first", a.dtype));
         }
         DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I32 | DType::I64 | DType::U8 => {}

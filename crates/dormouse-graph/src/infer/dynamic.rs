@@ -91,7 +91,7 @@ fn rule(op: &DynamicOp, x: &[Fact]) -> Facts {
             same_dtype(&x[0], &x[2])?;
             match x[0].dtype {
                 DType::Bool => return Err("takes numbers, not bool".to_owned()),
-                DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
+                DType::I8 | DType::I16 | DType::U16 | DType::U32 | DType::U64 => {
                     return Err(format!("takes floats, i32, i64 or u8, not {}; cast what it gives", x[0].dtype));
                 }
                 DType::F32 | DType::F64 | DType::F16 | DType::Bf16 | DType::I32 | DType::I64 | DType::U8 => {}

@@ -121,7 +121,7 @@ pub(super) fn binary(op: BinaryOp, a: &Fact, b: &Fact) -> Facts {
             single_or_double(a)?;
         }
         BinaryOp::SquaredDifference | BinaryOp::TruncateMod
-            if matches!(a.dtype, DType::I8 | DType::I16 | DType::U16 | DType::U32) =>
+            if matches!(a.dtype, DType::I8 | DType::I16 | DType::U16 | DType::U32 | DType::U64) =>
         {
             return Err(format!("takes floats, i32, i64 or u8, not {}; cast them first", a.dtype));
         }

@@ -50,7 +50,7 @@ macro_rules! exemplars {
 
 exemplars!(dtypes: DType {
     F32 = "00", F64 = "01", I32 = "02", I64 = "03", U8 = "04", Bool = "05", F16 = "06", Bf16 = "07", I8 = "08", I16 = "09",
-    U16 = "0a", U32 = "0b",
+    U16 = "0a", U32 = "0b", U64 = "0c",
 });
 
 exemplars!(unary: UnaryOp {

@@ -40,7 +40,7 @@ macro_rules! counts {
         }
     )* };
 }
-counts!(f32, f64, i32, i64, u8);
+counts!(f32, f64, i32, i64, u8, u64);
 
 #[derive(Debug)]
 struct Iota {

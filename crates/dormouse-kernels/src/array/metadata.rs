@@ -78,6 +78,7 @@ fn numbers(op: &str, dtype: DType, numbers: Vec<usize>) -> Result<Kernel, Kernel
         | DType::U8
         | DType::U16
         | DType::U32
+        | DType::U64
         | DType::Bool => {
             return Err(KernelError::new(format!("{op}: gives i32 or i64, not {dtype}")));
         }

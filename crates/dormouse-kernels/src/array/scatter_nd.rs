@@ -91,6 +91,7 @@ scattered! {
     i32: x, u => x.wrapping_sub(u);
     i64: x, u => x.wrapping_sub(u);
     u8: x, u => x.wrapping_sub(u);
+    u64: x, u => x.wrapping_sub(u);
 }
 
 impl ScatterNd {

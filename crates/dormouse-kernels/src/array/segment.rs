@@ -127,6 +127,7 @@ reduced! {
     i32: 1, x, y => x.wrapping_mul(y);
     i64: 1, x, y => x.wrapping_mul(y);
     u8: 1, x, y => x.wrapping_mul(y);
+    u64: 1, x, y => x.wrapping_mul(y);
 }
 
 impl Segment {

@@ -48,7 +48,7 @@ pub(super) fn fit(dtype: DType, number: i64) -> i64 {
         DType::Bool => number.rem_euclid(2),
         DType::F16 => f64::from(f16::from_f64(number as f64)) as i64,
         DType::Bf16 => f64::from(bf16::from_f64(number as f64)) as i64,
-        DType::F32 | DType::F64 | DType::I32 | DType::I64 => number,
+        DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U64 => number,
     }
 }
 
@@ -172,7 +172,7 @@ impl Buffer {
                 DType::F32 => (n as f32).to_ne_bytes().to_vec(),
                 DType::F64 => (n as f64).to_ne_bytes().to_vec(),
                 DType::I32 => (n as i32).to_ne_bytes().to_vec(),
-                DType::I64 => n.to_ne_bytes().to_vec(),
+                DType::I64 | DType::U64 => n.to_ne_bytes().to_vec(),
                 DType::U8 | DType::I8 | DType::Bool => vec![n as u8],
                 DType::I16 | DType::U16 => (n as u16).to_ne_bytes().to_vec(),
                 DType::U32 => (n as u32).to_ne_bytes().to_vec(),
@@ -194,7 +194,7 @@ impl Buffer {
             DType::F32 => f32::from_ne_bytes(bytes.try_into().unwrap()) as i64,
             DType::F64 => f64::from_ne_bytes(bytes.try_into().unwrap()) as i64,
             DType::I32 => i64::from(i32::from_ne_bytes(bytes.try_into().unwrap())),
-            DType::I64 => i64::from_ne_bytes(bytes.try_into().unwrap()),
+            DType::I64 | DType::U64 => i64::from_ne_bytes(bytes.try_into().unwrap()),
             DType::U8 | DType::Bool => i64::from(bytes[0]),
             DType::I8 => i64::from(bytes[0] as i8),
             DType::I16 => i64::from(i16::from_ne_bytes(bytes.try_into().unwrap())),

@@ -13,7 +13,8 @@ pub(super) fn operation(op: BinaryOp, dtype: DType) -> Option<Operation> {
         DType::F64 => f64::operation(op),
         DType::I32 => i32::operation(op),
         DType::I64 => i64::operation(op),
-        DType::U8 => byte(op),
+        DType::U8 => u8::operation(op),
+        DType::U64 => u64::operation(op),
         DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => None,
     }
 }
@@ -145,35 +146,47 @@ macro_rules! integer {
 integer!(i32, DType::I32);
 integer!(i64, DType::I64);
 
-fn byte(op: BinaryOp) -> Option<Operation> {
-    let (run, fault) = match op {
-        BinaryOp::Add => (binary!(|a, b: u8| -> u8 { a.wrapping_add(b) }), None),
-        BinaryOp::Sub => (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b) }), None),
-        BinaryOp::Mul => (binary!(|a, b: u8| -> u8 { a.wrapping_mul(b) }), None),
-        BinaryOp::BitwiseAnd => (binary!(|a, b: u8| -> u8 { a & b }), None),
-        BinaryOp::BitwiseOr => (binary!(|a, b: u8| -> u8 { a | b }), None),
-        BinaryOp::BitwiseXor => (binary!(|a, b: u8| -> u8 { a ^ b }), None),
-        BinaryOp::LeftShift => (binary!(|a, b: u8| -> u8 { a << b.min(7) }), None),
-        BinaryOp::RightShift => (binary!(|a, b: u8| -> u8 { a >> b.min(7) }), None),
-        BinaryOp::FloorDiv | BinaryOp::TruncateDiv => (guarded!(|a, b: u8| b == 0, { a / b }), Some(DIVISION_BY_ZERO)),
-        BinaryOp::FloorMod | BinaryOp::TruncateMod => (guarded!(|a, b: u8| b == 0, { a % b }), Some(DIVISION_BY_ZERO)),
-        BinaryOp::Maximum => (binary!(|a, b: u8| -> u8 { a.max(b) }), None),
-        BinaryOp::Minimum => (binary!(|a, b: u8| -> u8 { a.min(b) }), None),
-        BinaryOp::SquaredDifference => {
-            (binary!(|a, b: u8| -> u8 { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
+macro_rules! unsigned {
+    ($T:ty, $dtype:expr) => {
+        impl Integers for $T {
+            fn operation(op: BinaryOp) -> Option<Operation> {
+                let (run, fault) = match op {
+                    BinaryOp::Add => (binary!(|a, b: $T| -> $T { a.wrapping_add(b) }), None),
+                    BinaryOp::Sub => (binary!(|a, b: $T| -> $T { a.wrapping_sub(b) }), None),
+                    BinaryOp::Mul => (binary!(|a, b: $T| -> $T { a.wrapping_mul(b) }), None),
+                    BinaryOp::BitwiseAnd => (binary!(|a, b: $T| -> $T { a & b }), None),
+                    BinaryOp::BitwiseOr => (binary!(|a, b: $T| -> $T { a | b }), None),
+                    BinaryOp::BitwiseXor => (binary!(|a, b: $T| -> $T { a ^ b }), None),
+                    BinaryOp::LeftShift => (binary!(|a, b: $T| -> $T { a << b.min(<$T>::BITS as $T - 1) }), None),
+                    BinaryOp::RightShift => (binary!(|a, b: $T| -> $T { a >> b.min(<$T>::BITS as $T - 1) }), None),
+                    BinaryOp::FloorDiv | BinaryOp::TruncateDiv => {
+                        (guarded!(|a, b: $T| b == 0, { a / b }), Some(DIVISION_BY_ZERO))
+                    }
+                    BinaryOp::FloorMod | BinaryOp::TruncateMod => {
+                        (guarded!(|a, b: $T| b == 0, { a % b }), Some(DIVISION_BY_ZERO))
+                    }
+                    BinaryOp::Maximum => (binary!(|a, b: $T| -> $T { a.max(b) }), None),
+                    BinaryOp::Minimum => (binary!(|a, b: $T| -> $T { a.min(b) }), None),
+                    BinaryOp::SquaredDifference => {
+                        (binary!(|a, b: $T| -> $T { a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b)) }), None)
+                    }
+                    BinaryOp::ReluGrad => (binary!(|a, b: $T| -> $T { if b > 0 { a } else { 0 } }), None),
+                    BinaryOp::Div
+                    | BinaryOp::Pow
+                    | BinaryOp::Atan2
+                    | BinaryOp::Zeta
+                    | BinaryOp::Polygamma
+                    | BinaryOp::Igamma
+                    | BinaryOp::Igammac
+                    | BinaryOp::IgammaGradA
+                    | BinaryOp::RandomGammaGrad => return None,
+                };
+                Some(Operation { fault, ..Operation::simple(run, $dtype) })
+            }
         }
-        BinaryOp::ReluGrad => (binary!(|a, b: u8| -> u8 { if b > 0 { a } else { 0 } }), None),
-        BinaryOp::Div
-        | BinaryOp::Pow
-        | BinaryOp::Atan2
-        | BinaryOp::Zeta
-        | BinaryOp::Polygamma
-        | BinaryOp::Igamma
-        | BinaryOp::Igammac
-        | BinaryOp::IgammaGradA
-        | BinaryOp::RandomGammaGrad => return None,
     };
-    Some(Operation { fault, ..Operation::simple(run, DType::U8) })
 }
+unsigned!(u8, DType::U8);
+unsigned!(u64, DType::U64);
 
 const NEGATIVE_EXPONENT: &str = "pow: integers to negative integer powers are not whole; cast to a float dtype first";

@@ -42,6 +42,7 @@ pub(super) fn operation(from: DType, to: DType) -> Option<Operation> {
         DType::I32 => from_i32(to),
         DType::I64 => from_i64(to),
         DType::U8 | DType::Bool => from_u8(to),
+        DType::U64 => from_u64(to),
         DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => None,
     };
     let run = run.or_else(|| of_fewer_bits(from, to))?;
@@ -59,6 +60,7 @@ macro_rules! casts {
                 DType::I32 => unary!(|x: $T| -> i32 { x as i32 }),
                 DType::I64 => unary!(|x: $T| -> i64 { x as i64 }),
                 DType::U8 => unary!(|x: $T| -> u8 { x as u8 }),
+                DType::U64 => unary!(|x: $T| -> u64 { x as u64 }),
                 DType::Bool => unary!(|x: $T| -> u8 { u8::from(x != $zero) }),
                 DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => return None,
             })
@@ -71,6 +73,7 @@ casts! {
     from_i32: i32, 0;
     from_i64: i64, 0;
     from_u8: u8, 0;
+    from_u64: u64, 0;
 }
 
 /// From types of fewer bits to those that hold them, and to them.

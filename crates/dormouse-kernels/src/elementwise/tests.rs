@@ -169,6 +169,7 @@ integer_samples! {
     i16: -1, -2, -7, 1000, -1000, 128, 255, 256, i16::MAX, i16::MIN;
     u16: 1000, 128, 255, 256, 0x7fff, 0x8000, u16::MAX;
     u32: 1000, 255, 256, 0x7fff, 0x8000, 0xffff, 1 << 16, (1 << 24) + 1, i32::MAX as u32, 1 << 31, u32::MAX;
+    u64: 1000, 255, 256, 0xffff, (1 << 24) + 1, 1 << 32, (1 << 53) + 1, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX;
 }
 macro_rules! half_samples {
     ($($T:ident)*) => { $(
@@ -496,7 +497,7 @@ macro_rules! castable {
         }
     )* };
 }
-castable!(f32 f64 i32 i64 u8 i8 i16 u16 u32);
+castable!(f32 f64 i32 i64 u8 i8 i16 u16 u32 u64);
 macro_rules! castable_halves {
     ($($T:ident)*) => { $(
         impl Castable for $T {
@@ -547,6 +548,7 @@ fn casts_truncate_saturate_and_wrap() {
                     DType::U8 => whole!(u8),
                     DType::U16 => whole!(u16),
                     DType::U32 => whole!(u32),
+                    DType::U64 => whole!(u64),
                     DType::Bool => of!(|x: T| x.to_f64() != 0.0),
                 };
                 let mut got = Buffer::of(&[n], &x);

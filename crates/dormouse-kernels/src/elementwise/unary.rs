@@ -17,7 +17,8 @@ pub(super) fn operation(op: UnaryOp, dtype: DType) -> Option<Operation> {
         DType::F64 => f64::operation(op),
         DType::I32 => i32::operation(op),
         DType::I64 => i64::operation(op),
-        DType::U8 => byte(op),
+        DType::U8 => u8::operation(op),
+        DType::U64 => u64::operation(op),
         DType::Bool => {
             (op == UnaryOp::LogicalNot).then(|| Operation::simple(unary!(|x: u8| -> u8 { x ^ 1 }), DType::Bool))
         }
@@ -199,54 +200,62 @@ angle! {
     Tan: near_tan, tan;
 }
 
-fn byte(op: UnaryOp) -> Option<Operation> {
-    let run = match op {
-        UnaryOp::Square => unary!(|x: u8| -> u8 { x.wrapping_mul(x) }),
-        UnaryOp::Relu | UnaryOp::Round => unary!(|x: u8| -> u8 { x }),
-        UnaryOp::Invert => unary!(|x: u8| -> u8 { !x }),
-        UnaryOp::Neg
-        | UnaryOp::Abs
-        | UnaryOp::Sign
-        | UnaryOp::Reciprocal
-        | UnaryOp::Sqrt
-        | UnaryOp::Rsqrt
-        | UnaryOp::Exp
-        | UnaryOp::Expm1
-        | UnaryOp::Log
-        | UnaryOp::Log1p
-        | UnaryOp::Sin
-        | UnaryOp::Cos
-        | UnaryOp::Tan
-        | UnaryOp::Tanh
-        | UnaryOp::Sigmoid
-        | UnaryOp::Softplus
-        | UnaryOp::Elu
-        | UnaryOp::Floor
-        | UnaryOp::Ceil
-        | UnaryOp::LogicalNot
-        | UnaryOp::Asin
-        | UnaryOp::Acos
-        | UnaryOp::Atan
-        | UnaryOp::Sinh
-        | UnaryOp::Cosh
-        | UnaryOp::Asinh
-        | UnaryOp::Acosh
-        | UnaryOp::Atanh
-        | UnaryOp::Erf
-        | UnaryOp::Erfc
-        | UnaryOp::Lgamma
-        | UnaryOp::Digamma
-        | UnaryOp::Softsign
-        | UnaryOp::Relu6
-        | UnaryOp::Selu
-        | UnaryOp::Erfinv
-        | UnaryOp::Ndtri
-        | UnaryOp::Swish
-        | UnaryOp::Gelu
-        | UnaryOp::BesselI0
-        | UnaryOp::BesselI0e
-        | UnaryOp::BesselI1
-        | UnaryOp::BesselI1e => return None,
+macro_rules! unsigned {
+    ($T:ty, $dtype:expr) => {
+        impl Operations for $T {
+            fn operation(op: UnaryOp) -> Option<Operation> {
+                let run = match op {
+                    UnaryOp::Square => unary!(|x: $T| -> $T { x.wrapping_mul(x) }),
+                    UnaryOp::Relu | UnaryOp::Round => unary!(|x: $T| -> $T { x }),
+                    UnaryOp::Invert => unary!(|x: $T| -> $T { !x }),
+                    UnaryOp::Neg
+                    | UnaryOp::Abs
+                    | UnaryOp::Sign
+                    | UnaryOp::Reciprocal
+                    | UnaryOp::Sqrt
+                    | UnaryOp::Rsqrt
+                    | UnaryOp::Exp
+                    | UnaryOp::Expm1
+                    | UnaryOp::Log
+                    | UnaryOp::Log1p
+                    | UnaryOp::Sin
+                    | UnaryOp::Cos
+                    | UnaryOp::Tan
+                    | UnaryOp::Tanh
+                    | UnaryOp::Sigmoid
+                    | UnaryOp::Softplus
+                    | UnaryOp::Elu
+                    | UnaryOp::Floor
+                    | UnaryOp::Ceil
+                    | UnaryOp::LogicalNot
+                    | UnaryOp::Asin
+                    | UnaryOp::Acos
+                    | UnaryOp::Atan
+                    | UnaryOp::Sinh
+                    | UnaryOp::Cosh
+                    | UnaryOp::Asinh
+                    | UnaryOp::Acosh
+                    | UnaryOp::Atanh
+                    | UnaryOp::Erf
+                    | UnaryOp::Erfc
+                    | UnaryOp::Lgamma
+                    | UnaryOp::Digamma
+                    | UnaryOp::Softsign
+                    | UnaryOp::Relu6
+                    | UnaryOp::Selu
+                    | UnaryOp::Erfinv
+                    | UnaryOp::Ndtri
+                    | UnaryOp::Swish
+                    | UnaryOp::Gelu
+                    | UnaryOp::BesselI0
+                    | UnaryOp::BesselI0e
+                    | UnaryOp::BesselI1
+                    | UnaryOp::BesselI1e => return None,
+                };
+                Some(Operation::simple(run, $dtype))
+            }
+        }
     };
-    Some(Operation::simple(run, DType::U8))
 }
+unsigned!(u8, DType::U8);
+unsigned!(u64, DType::U64);

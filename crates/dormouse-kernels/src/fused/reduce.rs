@@ -37,6 +37,7 @@ pub fn compile_loop_reduction(l: &Loop, reduce: &Op) -> Result<Kernel, KernelErr
                 DType::I32 => build::<$fold<i32>>(l),
                 DType::I64 => build::<$fold<i64>>(l),
                 DType::U8 => build::<$fold<u8>>(l),
+                DType::U64 => build::<$fold<u64>>(l),
                 DType::Bool => Err(KernelError::new("booleans have no sum, product or mean")),
                 DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
                     Err(KernelError::new(format!("{dtype} is reduced as {}", dtype.wide())))

@@ -119,6 +119,7 @@ pub(crate) fn resize(resize: Resize, inputs: &[Spec], outputs: &[Spec]) -> Resul
         (Interpolation::Nearest, DType::I32) => nearest!(i32),
         (Interpolation::Nearest, DType::I64) => nearest!(i64),
         (Interpolation::Nearest, DType::U8) => nearest!(u8),
+        (Interpolation::Nearest, DType::U64) => nearest!(u64),
         (Interpolation::Bilinear | Interpolation::Bicubic | Interpolation::Area, DType::F32) => {
             Ok(forward(y, Layout::new(OP, resize, x, y, f32::of)?, |layout, band| Resized { layout, band }))
         }
@@ -136,7 +137,8 @@ pub(crate) fn resize(resize: Resize, inputs: &[Spec], outputs: &[Spec]) -> Resul
             | DType::I8
             | DType::I16
             | DType::U16
-            | DType::U32,
+            | DType::U32
+            | DType::U64,
         ) => Err(KernelError::new(format!("{OP}: {x} is not interpolated; cast it to f32"))),
     }
 }

@@ -56,7 +56,7 @@ pub fn compile_loss_gradient(around: LossGradient, inputs: &[Spec], outputs: &[S
             DType::I64 => tiled(rows.div_ceil(per_tile), elements, bytes, Rows::<T, i64>::new(shape)),
             DType::I32 => tiled(rows.div_ceil(per_tile), elements, bytes, Rows::<T, i32>::new(shape)),
             DType::F32 | DType::F64 | DType::U8 | DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16
-            | DType::U16 | DType::U32 => return Err(unfit()),
+            | DType::U16 | DType::U32 | DType::U64 => return Err(unfit()),
         },
         else return Err(not_float(name, logits))
     );

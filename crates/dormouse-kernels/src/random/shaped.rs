@@ -203,7 +203,8 @@ pub(super) fn poisson(samples: u32, key: RandomKey, rates: &Spec, output: &Spec)
                 | DType::I8
                 | DType::I16
                 | DType::U16
-                | DType::U32 => Err(refused(output)),
+                | DType::U32
+                | DType::U64 => Err(refused(output)),
             }
         };
     }

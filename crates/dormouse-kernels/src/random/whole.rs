@@ -62,7 +62,8 @@ pub(super) fn uniform(low: i64, high: i64, key: RandomKey, output: &Spec) -> Res
         | DType::I8
         | DType::I16
         | DType::U16
-        | DType::U32 => Err(refused(output)),
+        | DType::U32
+        | DType::U64 => Err(refused(output)),
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn cumulative(
         DType::I32 => of!(i32),
         DType::I64 => of!(i64),
         DType::U8 => of!(u8),
+        DType::U64 => of!(u64),
         DType::Bool | DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
             Err(KernelError::new(format!("{name}: takes numbers, not {x}; cast it first")))
         }
@@ -104,7 +105,8 @@ macro_rules! runs {
 }
 runs!(f32: 0.0, 1.0, |a, b| a + b, a * b; f64: 0.0, 1.0, |a, b| a + b, a * b;
     i32: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b); i64: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
-    u8: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b));
+    u8: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
+    u64: 0, 1, |a, b| a.wrapping_add(b), a.wrapping_mul(b));
 
 macro_rules! log_sums {
     ($($t:ty)*) => { $(

@@ -75,7 +75,8 @@ fn extreme(
                     | DType::I8
                     | DType::I16
                     | DType::U16
-                    | DType::U32,
+                    | DType::U32
+                    | DType::U64,
                     _,
                 ) => Err(KernelError::new(format!("{name}: an index is i32 or i64, not {output}"))),
             }
@@ -87,6 +88,7 @@ fn extreme(
         DType::I32 => of!(i32),
         DType::I64 => of!(i64),
         DType::U8 => of!(u8),
+        DType::U64 => of!(u64),
         DType::Bool => of!(bool),
         DType::F16 | DType::Bf16 | DType::I8 | DType::I16 | DType::U16 | DType::U32 => {
             Err(KernelError::new(format!("{name}: {} is compared as {}; cast it first", x.dtype, x.dtype.wide())))
@@ -109,7 +111,7 @@ macro_rules! ordered {
     )* };
 }
 ordered!(f32: f32::MIN, f32::MAX; f64: f64::MIN, f64::MAX; i32: i32::MIN, i32::MAX; i64: i64::MIN, i64::MAX;
-    u8: u8::MIN, u8::MAX; bool: false, true);
+    u8: u8::MIN, u8::MAX; u64: u64::MIN, u64::MAX; bool: false, true);
 
 /// Index types.
 trait Index: Element {

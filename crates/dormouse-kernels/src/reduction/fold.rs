@@ -105,18 +105,18 @@ macro_rules! float_folds {
 }
 float_folds!(f32, f64);
 
-// TensorFlow's integer mean is of an i64 sum, and 0 of none.
+// TensorFlow's integer mean is of an i64 sum (of u64 its own), and 0 of none.
 macro_rules! integer_folds {
-    ($($t:ty),*) => { $(
+    ($($t:ty, $sum:ty);*) => { $(
         fold!(Sum<$t>, $t => $t => $t, 0, |x| x, |a, b| a.wrapping_add(b), |w, _| w);
-        fold!(Mean<$t>, $t => i64 => i64, 0, |x| x as i64, |a, b| a.wrapping_add(b),
-            |w, n| if n == 0 { 0 } else { (w / n as i64) as $t });
+        fold!(Mean<$t>, $t => $sum => $sum, 0, |x| x as $sum, |a, b| a.wrapping_add(b),
+            |w, n| if n == 0 { 0 } else { (w / n as $sum) as $t });
         fold!(Prod<$t>, $t => $t => $t, 1, |x| x, |a, b| a.wrapping_mul(b), |w, _| w);
         fold!(Max<$t>, $t => $t => $t, <$t>::MIN, |x| x, |a, b| a.max(b), |w, _| w);
         fold!(Min<$t>, $t => $t => $t, <$t>::MAX, |x| x, |a, b| a.min(b), |w, _| w);
     )* };
 }
-integer_folds!(i32, i64, u8);
+integer_folds!(i32, i64; i64, i64; u8, i64; u64, u64);
 
 /// ∨ of booleans.
 #[derive(Clone, Copy, Debug)]
