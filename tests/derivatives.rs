@@ -128,6 +128,33 @@ fn second_derivatives_agree_with_each_other_and_by_hand() {
 }
 
 #[test]
+fn products_of_segments_have_second_derivatives_at_zeros() {
+    let ids = [0_i32, 0, 0, 1, 1, 1, 2, 3, 3];
+    for numbers in [
+        [2.0, 3.0, 5.0, -1.0, 4.0, 0.5, 7.0, 2.0, 2.0],
+        [2.0, 0.0, 5.0, 0.0, 4.0, 0.0, 0.0, 3.0, 0.0],
+        [0.0, 0.0, 0.0, -2.0, 0.0, 3.0, 1.0, 0.0, 0.0],
+    ] {
+        let graph = Graph::new();
+        let x = graph.constant(numbers);
+        let segments = graph.constant(ids);
+        let products = [x.segment_prod(segments, 4), x.unsorted_segment_prod(segments, 4)];
+        let seconds = products.map(|y| hessians(y.sum(), [x])[0]);
+        let session = Session::new(&graph).unwrap();
+        for second in session.run(seconds, ()).unwrap() {
+            let second = floats(second);
+            for ((i, j), (a, b)) in
+                (0..9).flat_map(|i| (0..9).map(move |j| (i, j))).map(|(i, j)| ((i, j), (ids[i], ids[j])))
+            {
+                let others = (0..9).filter(|k| ![i, j].contains(k) && ids[*k] == a).map(|k| numbers[k]);
+                let expected = if a == b && i != j { others.product() } else { 0.0 };
+                assert!((second[[i, j]] - expected).abs() < 1e-12, "{numbers:?}, {i} and {j}: {second}");
+            }
+        }
+    }
+}
+
+#[test]
 fn forward_products_are_the_jacobian_times_the_vector() {
     let graph = Graph::new();
     let x = graph.constant([[1.0, 2.0], [3.0, 4.0]]);

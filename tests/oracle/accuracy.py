@@ -276,9 +276,14 @@ def pairs(name):
     elif name == "zeta":
         for _ in range(300):
             yield float(generator.uniform(1.01, 40)), abs(draw(-8, 10))
+        # Between the poles, where only whole s have real values; TensorFlow takes as many steps as q is long.
+        for _ in range(100):
+            yield float(generator.randint(2, 12)), -float(generator.uniform(0, 4 if generator.rand() < 0.5 else 300))
     elif name == "polygamma":
         for _ in range(300):
             yield float(generator.randint(0, 12)), abs(draw(-8, 8))
+        for _ in range(100):
+            yield float(generator.randint(0, 12)), -float(generator.uniform(0, 4 if generator.rand() < 0.5 else 300))
     elif name == "betainc":
         for _ in range(120):
             yield abs(draw(-8, 7)), abs(draw(-8, 7)), float(generator.rand())

@@ -24,8 +24,8 @@ pub(super) fn segment(
             let share = spread(dy / count);
             s.graph.apply(Op::Select, &[found, share, share.zeros_like()])
         }
-        // The product of the others is that of all that are not 0, over the element where it is not 0 itself. It is 0 if
-        // another is 0.
+        // The product of the others is that of all that are not 0, over the element where it is not 0 itself, times those that
+        // are 0. One of these is the sum of all that are 0, two are 0 and have no slope, so that the gradient has one.
         SegmentOp::Prod => {
             let select = |condition, a, b| s.graph.apply(Op::Select, &[condition, a, b]);
             let zero = equal(x, x.zeros_like());
@@ -33,8 +33,12 @@ pub(super) fn segment(
             let zeros = of(SegmentOp::Sum, zero.cast(x.dtype()));
             let product = of(SegmentOp::Prod, nonzero) * dy;
             let none = product.zeros_like();
-            let without = |n: f64| spread(select(zeros.equal(n), product, none));
-            select(zero, without(1.0), without(0.0) / nonzero)
+            let of_zeros = of(SegmentOp::Sum, select(zero, x, x.zeros_like()));
+            let [one, two] = [1.0, 2.0].map(|n| zeros.equal(n));
+            let others = select(zeros.equal(0.0), product, select(one, product * of_zeros, none));
+            let other_zero = spread(of_zeros) - x;
+            let at_zero = spread(select(one, product, none)) + spread(select(two, product, none)) * other_zero;
+            select(zero, at_zero, spread(others) / nonzero)
         }
     }
 }
