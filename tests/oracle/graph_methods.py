@@ -57,6 +57,14 @@ def lrn(a, x):
     return tf.nn.local_response_normalization(x, a["depth_radius"], a["bias"], a["alpha"], a["beta"])
 
 
+def dropout(a, x):
+    if not tf2.executing_eagerly():
+        return tf.nn.dropout(x, rate=a["rate"], seed=a["seed"])
+    with tf.Graph().as_default(), tf.Session() as session:
+        factors = session.run(tf.nn.dropout(tf.ones(x.shape, x.dtype), rate=a["rate"], seed=a["seed"]))
+    return x * factors
+
+
 RESIZE = {"nearest": tf.raw_ops.ResizeNearestNeighbor, "bilinear": tf.raw_ops.ResizeBilinear, "bicubic": tf.raw_ops.ResizeBicubic}
 
 
@@ -229,6 +237,7 @@ METHODS = unary() | binary() | reductions() | halves() | {
     "avg_pool3d": lambda a, x: tf.nn.avg_pool3d(x, [1, *a["size"], 1], **window(a)),
     "batch_normalization": lambda a, x, m, v, o, s: tf.nn.batch_normalization(x, m, v, o, s, a["epsilon"]),
     "fused_batch_norm": fused_batch_norm,
+    "dropout": dropout,
     "layer_norm": layer_norm,
     "local_response_normalization": lrn,
     "l2_normalize": lambda a, x: tf.nn.l2_normalize(x, a["axes"]),

@@ -366,6 +366,53 @@ def layers():
             emit("resize", array("f32", [1, rng.randint(1, 5), rng.randint(1, 5), 2], 0.0), method=method, places=places, size=[rng.randint(1, 7), rng.randint(1, 7)])
 
 
+def few(dtype, shape, of=(-1.0, 0.0, 0.0, 1.0, 2.0)):
+    return np.array([rng.choice(of) for _ in range(int(np.prod(shape)))], DTYPES[dtype]).reshape(shape)
+
+
+def ties():
+    """Equal numbers, zeros and borders, where gradients are a matter of choice."""
+    SMOOTH.update("""maximum minimum clip_by_value unsorted_segment_max unsorted_segment_min segment_max segment_min segment_prod elu
+    leaky_relu selu pow floor_mod xlogy xdivy div_no_nan multiply_no_nan atan2 reciprocal_no_nan sign softplus sigmoid tanh log_sigmoid swish
+    variance""".split())
+    for dtype in FLOATS:
+        for name in "abs relu6 elu selu softsign sign crelu reciprocal_no_nan tanh sigmoid softplus swish log_sigmoid".split():
+            emit(name, few(dtype, dims()))
+        emit("leaky_relu", few(dtype, dims()), slope=0.25)
+        for name in "maximum minimum squared_difference xlogy xdivy div_no_nan multiply_no_nan floor_mod atan2".split():
+            a = dims()
+            emit(name, few(dtype, a), few(dtype, beside(a)))
+        a = dims()
+        emit("pow", few(dtype, a, (0.0, 1.0, 2.0)), few(dtype, beside(a), (0.0, 1.0, 2.0, 3.0)))
+        for low, high in ((-1, 1), (0, 2), (1, -1)):
+            emit("clip_by_value", few(dtype, dims()), low=low, high=high)
+        for name in "sum mean prod max min logsumexp variance".split():
+            shape = dims()
+            emit(name, few(dtype, shape), **({"axes": some_axes(len(shape)), "keep": chance(0.4)} if shape and chance(0.8) else {}))
+        shape = dims(rng.randint(1, 4), least=1)
+        emit("top_k", few(dtype, shape), k=rng.randint(1, max(shape[-1], 1)))
+        for down in (0, 1):
+            emit("sort", few(dtype, shape), axis=axis(len(shape)), down=down)
+        for name in ("max", "min", "sum", "prod"):
+            shape = dims(rng.randint(1, 3), least=1)
+            ids = np.array([rng.randint(-1, 3) for _ in range(shape[0])], np.int32)
+            emit(f"unsorted_segment_{name}", few(dtype, shape), ids, n=4)
+            ids = np.sort(abs(ids))
+            emit(f"segment_{name}", few(dtype, shape), ids, n=int(ids.max()) + 1)
+        for pool in ("max_pool", "avg_pool"):
+            image = few(dtype, [rng.choice([1, 2]), rng.randint(1, 6), rng.randint(1, 6), 2])
+            emit(pool, image, size=[rng.randint(1, 3)] * 2, strides=[rng.randint(1, 3)] * 2, padding=rng.choice(["SAME", "VALID"]))
+        for tolerance in (0.0, 1.0, 2.0):
+            shape = dims()
+            emit("approximate_equal", few(dtype, shape, (0.0, 1.0, 2.0, -inf, nan)), few(dtype, shape, (0.0, 1.0, 2.0, 3.0, inf)), tolerance=tolerance)
+    for begin_mask in range(4):
+        # One element is where it begins, whatever the mask says.
+        x = array("i32", [3, 4])
+        for begin in ([1, 2], [-1, -2], [2, 5], [5, 1]):
+            masks = {"begin_mask": begin_mask, "end_mask": rng.randrange(4), "ellipsis_mask": 0, "new_axis_mask": 0}
+            emit("strided_slice", x, begin=begin, end=[0, 4], strides=[1, 1], **masks, shrink_axis_mask=rng.choice([1, 2, 3]))
+
+
 if __name__ == "__main__":
     print("# Made by tests/oracle/probes.py with TensorFlow", tf.__version__)
     elementwise()
@@ -379,3 +426,5 @@ if __name__ == "__main__":
     elementwise()
     reductions()
     arrays()
+    ONLY.clear()
+    ties()

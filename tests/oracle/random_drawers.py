@@ -3,6 +3,8 @@ the domain."""
 
 import itertools
 
+import tensorflow.compat.v1 as tf
+
 INTS, FLOATS, NUMBERS, ANY = "il", "fd", "fdil", "fdilb"
 NAMES = {"f": "f32", "d": "f64", "i": "i32", "l": "i64", "b": "bool"}
 
@@ -873,3 +875,28 @@ DRAWERS = [
 
 # What graphs after the first 1,000 may draw besides.
 NEWER = [(special, 2), (quantile, 0.5), (incomplete, 2), (exponential, 1.5), (half, 3), (choice, 5)]
+
+
+def drawn(letter, dims, what, seed):
+    """The draw in TensorFlow 1."""
+    dtype = {"f": tf.float32, "d": tf.float64, "i": tf.int32, "l": tf.int64}[letter]
+    if ".." in what:
+        low, high = (int(n) for n in what.split(".."))
+        return tf.random_uniform(dims, low, high, dtype, seed=seed)
+    return {"uniform": tf.random_uniform, "normal": tf.random_normal, "truncated": tf.truncated_normal}[what](dims, dtype=dtype, seed=seed)
+
+
+def draw(g):
+    if chance(g, 0.25):
+        g.draw_of(g.rng.choice("il"), g.dims(), g.rng.choice(["0..3", "-5..6", "0..1000"]))
+    else:
+        g.draw_of(g.float, g.dims(), g.rng.choice(["uniform", "normal", "truncated"]))
+
+
+def dropped(g):
+    x = g.any()
+    g.add("dropout", x, rate=g.rng.choice([0.2, 0.5, 0.75]), seed=g.rng.randrange(1000))
+
+
+# What graphs after those may.
+NEWEST = [(draw, 12), (dropped, 4)]

@@ -1,9 +1,9 @@
 """Writes what TensorFlow's graphs give that are drawn at random: the golden numbers of tests/tensorflow/graphs.rs.
 
-    python tests/oracle/random_graphs.py > tests/fixtures/random_graphs.txt      # 1,118 of them; two numbers: the first, and how many
+    python tests/oracle/random_graphs.py > tests/fixtures/random_graphs.txt      # 1,218 of them; two numbers: the first, and how many
 
-A graph is a line `# NUMBER`, then a line a node, numbered from 0. A source is `p`, `c` or `v` (placeholder, constant, variable),
-its dtype's letter (f32 `f`, f64 `d`, i32 `i`, i64 `l`, bool `b`) with its extents, what its numbers are and a seed; `numbers` says
+A graph is a line `# NUMBER`, then a line a node, numbered from 0. A source is `p`, `c` or `v` (placeholder, constant, variable) or `r`
+(a draw by a seed, of a distribution in the place of `numbers`), its dtype's letter (f32 `f`, f64 `d`, i32 `i`, i64 `l`, bool `b`) with its extents, what its numbers are and a seed; `numbers` says
 how these are made. Any other node is a method of tests/tensorflow with its attributes, its operands (a node, or node.port)
 and its results, apart by `|`. `grad` is the gradients of its first operand by the others, `grad2` those of a sum of such.
 
@@ -27,7 +27,7 @@ import tensorflow as tf2
 
 import tensorflow.compat.v1 as tf
 from graph_methods import METHODS, MOVING, ONCE
-from random_drawers import DRAWERS, NEWER
+from random_drawers import DRAWERS, NEWER, NEWEST, drawn
 
 LETTERS = {"float32": "f", "float64": "d", "int32": "i", "int64": "l", "bool": "b"}
 KINDS = {letter: np.dtype(name) for name, letter in LETTERS.items()}
@@ -130,7 +130,7 @@ class Drawing:
         self.float = "d" if self.rng.random() < 0.3 else "f"
         self.largest = self.rng.choice([60, 200, 200, 600, 600, 3000])
         self.nodes, self.entries = [], []
-        self.drawers = DRAWERS + (NEWER if seed >= 1000 and seed % 10000 >= 1000 else [])
+        self.drawers = DRAWERS + (NEWER if seed % 10000 >= 1000 else []) + (NEWEST if seed % 10000 >= 1118 else [])
 
     def results(self, number, outputs_of_twins, moving, text):
         outputs = []
@@ -157,6 +157,14 @@ class Drawing:
         how = how or self.rng.choice("ppppcv")
         text = f"{how} {letter}{','.join(map(str, dims))} {what} {seed}"
         return self.results(number, [[tf.constant(x)]] * TWINS, True, (text, how, x))[0]
+
+    def draw_of(self, letter, dims, what):
+        """A draw of TensorFlow 1 by a seed."""
+        number, seed = len(self.nodes), self.rng.randrange(1000)
+        with tf.Graph().as_default(), tf.Session() as session:
+            x = session.run(drawn(letter, dims, what, seed))
+        text = f"r {letter}{','.join(map(str, dims))} {what} {seed}"
+        return self.results(number, [[tf.constant(x)]] * TWINS, True, (text, "r", (letter, dims, what, seed)))[0]
 
     def literal(self, letter, value):
         return self.source(letter, [], f"={value}", "c")
@@ -257,6 +265,8 @@ def build(nodes, twin):
             if attributes == "p":
                 y = tf.placeholder(x.dtype, x.shape)
                 feeds[y] = x
+            elif attributes == "r":
+                y = drawn(*x)
             elif attributes == "c":
                 y = tf.constant(x)
             else:
@@ -283,7 +293,7 @@ def slopes(y, xs):
 def finished(drawing):
     """The graph's values by one run of TensorFlow 1, and its gradients where they are kept."""
     nodes = drawing.nodes
-    sources = [n for n, (text, outputs) in enumerate(nodes) if isinstance(text[1], str) and outputs[0].letter in "fd" and outputs[0].size > 0]
+    sources = [n for n, (text, outputs) in enumerate(nodes) if isinstance(text[1], str) and text[1] != "r" and outputs[0].letter in "fd" and outputs[0].size > 0]
     lines = []
     second = drawing.rng.random() < 0.3 and not any(text[0] in ONCE for text, _ in nodes)
     config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
@@ -384,4 +394,4 @@ def main(first, count):
 
 if __name__ == "__main__":
     given = [int(word) for word in sys.argv[1:]]
-    main(*(given or [0, 1118]))
+    main(*(given or [0, 1218]))

@@ -55,6 +55,10 @@ fn drawing(lines: &[&'static str], count: usize) -> Drawn {
     let mut read = vec![false; count];
     for text in &lines[..count] {
         let Some((call, rest)) = text.split_once('|') else {
+            if let Some(draw) = text.strip_prefix("r ") {
+                all.push(Line { text, outputs: vec![drawn_by_seed(&graph, draw)], told: Vec::new() });
+                continue;
+            }
             let (how, value) = source(text);
             let tensor = match how {
                 "p" => {
@@ -103,6 +107,30 @@ fn second(loss: Tensor, sources: &[Tensor], before: &[Line]) -> Vec<Tensor> {
         })
         .collect();
     Gradients::of(graph.add_n(&terms)).or_zeros(sources.to_vec())
+}
+
+/// `f2,3 normal 17`: a draw of these numbers, by this seed.
+fn drawn_by_seed(graph: &Graph, text: &str) -> Tensor {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (letter, dims) = words[0].split_at(1);
+    let dims: Vec<usize> = dims.split(',').filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+    let seed: i64 = words[2].parse().unwrap();
+    let dtype = match letter {
+        "f" => DType::F32,
+        "d" => DType::F64,
+        "i" => DType::I32,
+        _ => DType::I64,
+    };
+    match words[1] {
+        "uniform" => graph.random(&dims, Uniform::new(0.0, 1.0).dtype(dtype).seed(seed)),
+        "normal" => graph.random(&dims, Normal::new(1.0).dtype(dtype).seed(seed)),
+        "truncated" => graph.random(&dims, TruncatedNormal::new(1.0).dtype(dtype).seed(seed)),
+        range => {
+            let (low, high) = range.split_once("..").unwrap();
+            let whole = UniformInt::new(low.parse().unwrap(), high.parse().unwrap());
+            graph.random(&dims, whole.dtype(dtype).seed(seed))
+        }
+    }
 }
 
 /// `p f2,3 signed 17`: what it is, and its value.
@@ -194,6 +222,9 @@ fn method(call: &'static str, x: &[Tensor]) -> Vec<Tensor> {
         return vec![one];
     }
     let attributes = Attributes::new(attributes);
+    if method == "dropout" {
+        return vec![x[0].dropout(attributes.number("rate"), Some(attributes.number("seed")))];
+    }
     let results =
         build(&Case { line: call, kind: Kind::Value, method, attributes, operands: Vec::new(), results: None }, x);
     match (method, results.as_slice()) {

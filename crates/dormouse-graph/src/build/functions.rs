@@ -121,13 +121,13 @@ pub trait Functions: Symbol {
         absent(self.tensor(), other, "xdivy", 1.0, |x, y| x / y)
     }
 
-    /// Whether |x − y| is below `tolerance`, as booleans.
+    /// Whether |x − y| is `tolerance` at most, as booleans.
     #[track_caller]
     fn approximate_equal(self, other: impl Operand, tolerance: f64) -> Tensor {
         let x = self.tensor();
         composed(x, "ApproximateEqual", |own| {
             let distance = (x - other).abs();
-            own(Op::Compare(CompareOp::Less), &[distance, tolerance.tensor_like(x)])
+            own(Op::Compare(CompareOp::LessEqual), &[distance, tolerance.tensor_like(x)])
         })
     }
 

@@ -165,7 +165,7 @@ pub trait Slicing: Symbol {
                 if *step <= 0 {
                     return x.poisoned_or(format!("strided_slice: only a stride of 1 takes one element, not {step}"));
                 }
-                Part::Index(if set(masks.begin_mask) { 0 } else { *begin })
+                Part::Index(*begin)
             } else {
                 let part = |mask: u32, place: i64| (!set(mask)).then_some(place);
                 Part::Range { begin: part(masks.begin_mask, *begin), end: part(masks.end_mask, *end), step: *step }
