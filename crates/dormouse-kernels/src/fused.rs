@@ -36,7 +36,7 @@ const WORK_NANOS: f64 = 30_000.0;
 ///
 /// Values are numbered: first the inputs, then the results of the steps. Every value has the extents `dims` once
 /// broadcast.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Loop {
     /// The extents of the iteration space, and so of every output.
     pub dims: Dims,
@@ -49,7 +49,7 @@ pub struct Loop {
 }
 
 /// One operation of a [`Loop`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Step {
     /// An operation that [`fusible`] allows.
     pub op: Op,

@@ -26,8 +26,10 @@ pub(crate) fn settle(op: &DynamicOp, settling: &[Value]) -> Result<Settled, Stri
         DynamicOp::BroadcastTo => Op::BroadcastTo { dims: natural("extents", &numbers(0))? },
         DynamicOp::Tile => Op::Tile { multiples: natural("multiples", &numbers(0))? },
         DynamicOp::TileGrad => Op::TileGrad { multiples: natural("multiples", &numbers(0))? },
-        DynamicOp::Slice => Op::Slice { begin: numbers(0), size: numbers(1) },
-        DynamicOp::SliceGrad => Op::SliceGrad { begin: numbers(0) },
+        DynamicOp::Slice => {
+            Op::Slice { begin: numbers(0).into_iter().collect(), size: numbers(1).into_iter().collect() }
+        }
+        DynamicOp::SliceGrad => Op::SliceGrad { begin: numbers(0).into_iter().collect() },
         &DynamicOp::Segment { op, sorted } => Op::Segment { op, segments: count(&numbers(0))?, sorted },
         DynamicOp::SegmentSpread => Op::SegmentSpread { segments: count(&numbers(0))? },
         DynamicOp::Range => return range(settling).map(Settled::Value),

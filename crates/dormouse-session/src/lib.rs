@@ -12,7 +12,7 @@
 //!
 //! `fetch` and `feed` take the question apart; `prune` finds what it needs of the graph, and `lower` makes a `program` of
 //! it with every shape known, in `stage`s where a shape depends on numbers (`dynamic`); `passes`
-//! make it a better one; `plan` compiles its kernels, gives every value a place (`placing`, `memory`) and says what waits for what
+//! make it a better one; `kernels` compiles its instructions, `plan` gives every value a place (`placing`, `memory`) and says what waits for what
 //! (`schedule`); `execute` runs it over the `store`, which holds the variables, on the calling thread or with the help
 //! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text,
 //! [`Session::trace`] when it ran.
@@ -33,6 +33,7 @@ mod explain;
 mod feed;
 mod fetch;
 mod frame;
+mod kernels;
 mod lower;
 mod memory;
 mod options;

@@ -1,6 +1,7 @@
 //! Lowering: from a graph and a request to a program. Prunes to what the request needs, gives every read its version
 //! of the variable, and makes shapes concrete.
 
+mod values;
 mod widen;
 
 use dormouse_graph::{
@@ -11,6 +12,7 @@ use dormouse_value::{BinaryOp, Dims, DynamicOp, Op, ScatterOp, Shape, Value, ele
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use self::values::Values;
 use crate::dynamic::{Settled, settle};
 use crate::error::{Error, Kind, Place, Result};
 use crate::evaluate::of_constants;
@@ -97,7 +99,7 @@ struct Lowering<'a> {
     /// What earlier stages have run.
     executed: &'a FxHashSet<NodeId>,
     program: Program,
-    values: FxHashMap<Output, ValueId>,
+    values: Values,
     /// The instruction that computes each value.
     producers: Vec<Option<u32>>,
     /// Variables as they were before the run.
@@ -136,7 +138,7 @@ impl<'a> Lowering<'a> {
             sides,
             executed: &progress.executed,
             program: Program::default(),
-            values: FxHashMap::default(),
+            values: Values::of(graph),
             producers: Vec::new(),
             variables: FxHashMap::default(),
             current: FxHashMap::default(),
@@ -151,7 +153,7 @@ impl<'a> Lowering<'a> {
         };
         for (i, (output, spec)) in request.feeds.iter().chain(&progress.taken).enumerate() {
             let value = lowering.program.add_value(spec.clone(), Origin::Feed(i as u32));
-            lowering.values.entry(*output).or_insert(value);
+            lowering.values.add(*output, value);
             if i >= request.feeds.len() {
                 lowering.written.insert(output.node, value);
             } else {
@@ -160,7 +162,7 @@ impl<'a> Lowering<'a> {
         }
         for (output, value) in &progress.known {
             let value = lowering.program.add_constant(value.clone());
-            lowering.values.insert(*output, value);
+            lowering.values.set(*output, value);
         }
         lowering
     }
@@ -185,7 +187,7 @@ impl<'a> Lowering<'a> {
         if self.blocked.is_empty() || self.executed.contains(&id) {
             return false;
         }
-        let missing = |operands: &[Output]| operands.iter().any(|o| !self.values.contains_key(o));
+        let missing = |operands: &[Output]| operands.iter().any(|o| !self.values.contains(*o));
         let operands = if node.kind == NodeKind::Choice { &node.operands[..1] } else { &node.operands[..] };
         let late = matches!(node.kind, NodeKind::Assign { variable, .. } if self.blocked_variables.contains(&variable));
         late || missing(operands) || node.control.iter().any(|c| self.blocked.contains(c))
@@ -204,13 +206,13 @@ impl<'a> Lowering<'a> {
         let value = match &node.kind {
             NodeKind::Op(op) => return self.op(id, &node.operands, op).map(|()| true),
             NodeKind::Placeholder => {
-                if self.values.contains_key(&output) {
+                if self.values.contains(output) {
                     return Ok(true);
                 }
                 let place = place(graph, id);
                 return Err(Kind::NotFed { name: node.name.to_string(), place }.into());
             }
-            NodeKind::PlaceholderWithDefault => self.values[&node.operands[0]],
+            NodeKind::PlaceholderWithDefault => self.values.of_output(node.operands[0]),
             NodeKind::Constant(value) => self.program.add_constant(value.clone()),
             NodeKind::Variable(variable) => self.before(*variable),
             NodeKind::Read(variable) | NodeKind::Initialized(variable) => match versions.get(&id) {
@@ -222,7 +224,8 @@ impl<'a> Lowering<'a> {
             },
             NodeKind::Assign { variable, write } => self.assign(id, node, *variable, *write)?,
             NodeKind::Random { distribution, seeds } => {
-                let mut operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values[o]).collect();
+                let mut operands: SmallVec<[ValueId; 3]> =
+                    node.operands.iter().map(|o| self.values.of_output(*o)).collect();
                 let facts: SmallVec<[Fact; 2]> = operands.iter().map(|v| self.fact(*v)).collect();
                 let fact = drawn(*distribution, &facts, &node.facts[0]).map_err(|m| self.failed(id, m))?;
                 let dims = fact.shape.to_dims().unwrap_or_default();
@@ -240,14 +243,14 @@ impl<'a> Lowering<'a> {
             NodeKind::Group => return Ok(true),
             NodeKind::Mistake => return Err(self.failed(id, "it could not be built".to_owned())),
         };
-        self.values.entry(output).or_insert(value);
+        self.values.add(output, value);
         Ok(true)
     }
 
     /// An operation whose shape depends on numbers: of fixed shape, if these are known.
     fn dynamic(&mut self, id: NodeId, node: &Node, op: &DynamicOp) -> Result<bool> {
         // What the shapes known by now rule out; the numbers are looked at below.
-        let facts: SmallVec<[Fact; 3]> = node.operands.iter().map(|o| self.fact(self.values[o])).collect();
+        let facts: SmallVec<[Fact; 3]> = node.operands.iter().map(|o| self.fact(self.values.of_output(*o))).collect();
         infer_dynamic(op, &facts).map_err(|message| self.failed(id, message))?;
         if is_between(op) {
             self.needs.results(id, &node.operands);
@@ -256,7 +259,7 @@ impl<'a> Lowering<'a> {
         let settling = op.settling();
         let mut known = SmallVec::<[Value; 3]>::new();
         for &output in &node.operands[settling.clone()] {
-            match self.known(self.values[&output]) {
+            match self.known(self.values.of_output(output)) {
                 Some(value) => known.push(value),
                 None => self.needs.numbers(output),
             }
@@ -268,7 +271,7 @@ impl<'a> Lowering<'a> {
             Settled::Op(op) => self.op(id, &node.operands[..settling.start], &op)?,
             Settled::Value(value) => {
                 let value = self.program.add_constant(value);
-                self.values.entry(Output { node: id, port: 0 }).or_insert(value);
+                self.values.add(Output { node: id, port: 0 }, value);
             }
         }
         Ok(true)
@@ -276,7 +279,7 @@ impl<'a> Lowering<'a> {
 
     /// An operation of the program's own: a step, if it says what shapes it gives.
     fn custom(&mut self, id: NodeId, node: &Node, custom: &Custom) -> Result<bool> {
-        let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values[o]).collect();
+        let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|o| self.values.of_output(*o)).collect();
         let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
         let facts = custom.infer(&facts).map_err(|message| self.failed(id, message))?;
         let agree = |(fact, told): (&Fact, &Fact)| fact.dtype == told.dtype && fact.shape.unify(&told.shape).is_some();
@@ -292,7 +295,7 @@ impl<'a> Lowering<'a> {
         };
         if custom.op().is_ok_and(|op| op.is_identity()) {
             for (port, value) in (0..).zip(operands.iter().take(facts.len())) {
-                self.values.entry(Output { node: id, port }).or_insert(*value);
+                self.values.add(Output { node: id, port }, *value);
             }
             return Ok(true);
         }
@@ -300,7 +303,7 @@ impl<'a> Lowering<'a> {
         for (port, (fact, dims)) in (0..).zip(facts.iter().zip(dims)) {
             let spec = self.sized(id, Spec { dtype: fact.dtype, dims })?;
             let value = self.program.add_value(spec, Origin::Computed);
-            self.values.entry(Output { node: id, port }).or_insert(value);
+            self.values.add(Output { node: id, port }, value);
             results.push(value);
         }
         if custom.op().is_ok_and(|op| op.has_effects()) {
@@ -328,17 +331,17 @@ impl<'a> Lowering<'a> {
         if let Some(side) = self.sides.get(&id) {
             let first = if *side { 1 } else { 1 + count };
             let chosen = &node.operands[first..first + count];
-            if chosen.iter().any(|o| !self.values.contains_key(o)) {
+            if chosen.iter().any(|o| !self.values.contains(*o)) {
                 return Ok(false);
             }
             for (port, operand) in (0..).zip(chosen) {
-                let value = self.values[operand];
-                self.values.entry(Output { node: id, port }).or_insert(value);
+                let value = self.values.of_output(*operand);
+                self.values.add(Output { node: id, port }, value);
             }
             return Ok(true);
         }
         let output = node.operands[0];
-        match self.known(self.values[&output]) {
+        match self.known(self.values.of_output(output)) {
             Some(value) => {
                 let side = value.scalar::<bool>().map_err(|e| self.failed(id, format!("the predicate: {e}")))?;
                 self.decided.push((id, side));
@@ -434,8 +437,8 @@ impl<'a> Lowering<'a> {
     /// What a read that is after no write sees: the variable from before the run, or what it is fed.
     fn as_read(&mut self, variable: VariableId) -> ValueId {
         let output = Output { node: self.graph.variables()[variable.index()].node, port: 0 };
-        match self.values.get(&output) {
-            Some(value) => *value,
+        match self.values.get(output) {
+            Some(value) => value,
             None => self.before(variable),
         }
     }
@@ -444,7 +447,7 @@ impl<'a> Lowering<'a> {
         if let Write::Scatter(op) = write {
             return self.scatter(id, node, variable, op);
         }
-        let value = self.values[&node.operands[0]];
+        let value = self.values.of_output(node.operands[0]);
         let held = Shape::known(&variable_spec(self.graph, variable).dims);
         let dims = &self.program.spec(value).dims;
         if !held.accepts(dims) {
@@ -477,7 +480,7 @@ impl<'a> Lowering<'a> {
             None => (0, self.before(variable)),
         };
         let operands: SmallVec<[ValueId; 3]> =
-            std::iter::once(previous).chain(node.operands.iter().map(|o| self.values[o])).collect();
+            std::iter::once(previous).chain(node.operands.iter().map(|o| self.values.of_output(*o))).collect();
         let op = Op::ScatterNd { op, batch_dims: 0 };
         let facts: SmallVec<[Fact; 3]> = operands.iter().map(|value| self.fact(*value)).collect();
         infer(&op, &facts).map_err(|message| self.failed(id, message))?;
@@ -500,7 +503,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn op(&mut self, id: NodeId, operands: &[Output], op: &Op) -> Result<()> {
-        let operands: SmallVec<[ValueId; 3]> = operands.iter().map(|o| self.values[o]).collect();
+        let operands: SmallVec<[ValueId; 3]> = operands.iter().map(|o| self.values.of_output(*o)).collect();
         let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
         let facts = infer(op, &facts).map_err(|message| self.failed(id, message))?;
         let mut specs = SmallVec::<[Spec; 2]>::new();
@@ -513,11 +516,11 @@ impl<'a> Lowering<'a> {
         let output = |port: usize| Output { node: id, port: port as u32 };
         match op {
             Op::Identity | Op::StopGradient | Op::EnsureShape { .. } => {
-                self.values.entry(output(0)).or_insert(operands[0]);
+                self.values.add(output(0), operands[0]);
             }
             Op::Reshape { .. } | Op::ReshapeLike | Op::ExpandDims { .. } | Op::Squeeze { .. } | Op::Regroup { .. } => {
                 let value = self.program.add_value(specs[0].clone(), Origin::Alias(operands[0]));
-                self.values.entry(output(0)).or_insert(value);
+                self.values.add(output(0), value);
             }
             Op::CheckNumerics { .. }
             | Op::Unary(_)
@@ -595,7 +598,7 @@ impl<'a> Lowering<'a> {
             | Op::NonMaxSuppression { .. } => {
                 let results = self.instruct(id, Action::Op(op.clone()), operands, &specs);
                 for (port, value) in results.iter().enumerate() {
-                    self.values.entry(output(port)).or_insert(*value);
+                    self.values.add(output(port), *value);
                 }
                 if matches!(op, Op::CheckNumerics { .. }) {
                     self.program.kept.push(results[0]);
@@ -608,7 +611,7 @@ impl<'a> Lowering<'a> {
 
     fn finish(mut self, request: &Request) -> Program {
         for output in &request.fetches {
-            let value = self.values[output];
+            let value = self.values.of_output(*output);
             self.program.results.push(value);
         }
         self.keep(&request.targets, |_| true);
@@ -634,10 +637,10 @@ impl<'a> Lowering<'a> {
         taken.extend(now.iter().filter(writes).map(|node| Output { node: *node, port: 0 }));
         taken.sort_unstable();
         taken.dedup();
-        self.program.results.extend(needs.outputs.iter().map(|o| self.values[o]));
-        self.program.results.extend(taken.iter().map(|o| self.values[o]));
+        self.program.results.extend(needs.outputs.iter().map(|o| self.values.of_output(*o)));
+        self.program.results.extend(taken.iter().map(|o| self.values.of_output(*o)));
         self.keep(&request.targets, |id| now.contains(&id));
-        let taken = taken.into_iter().map(|o| (o, self.program.spec(self.values[&o]).clone())).collect();
+        let taken = taken.into_iter().map(|o| (o, self.program.spec(self.values.of_output(o)).clone())).collect();
         let mut variables: Vec<VariableId> = all
             .iter()
             .filter_map(|id| match kind(*id) {
@@ -661,7 +664,7 @@ impl<'a> Lowering<'a> {
                 stack.extend(node.control.iter().copied());
             } else if here(id) {
                 let ports = (0..node.facts.len() as u32).map(|port| Output { node: id, port });
-                self.program.kept.extend(ports.filter_map(|o| self.values.get(&o)).copied());
+                self.program.kept.extend(ports.filter_map(|o| self.values.get(o)));
             }
         }
     }

@@ -13,10 +13,9 @@ mod order;
 mod products;
 mod rows;
 mod simplify;
+mod uses;
 
-use dormouse_kernels::Spec;
 use dormouse_value::Op;
-use smallvec::SmallVec;
 
 use crate::options::Optimize;
 use crate::program::{Action, Instruction, Program, ValueId};
@@ -50,7 +49,9 @@ const PASSES: &[Pass] = &[
 pub(crate) fn optimize(program: &mut Program, allowed: Optimize, mut after: impl FnMut(&str, &Program)) {
     for (name, pass, least) in PASSES {
         if *least <= allowed {
+            let t_ = std::time::Instant::now();
             pass(program);
+            eprintln!("TT {name} {}", t_.elapsed().as_nanos());
             debug_assert_eq!(program.verify(), Ok(()), "after {name}");
             after(name, program);
         }
@@ -76,11 +77,6 @@ fn op_of(instruction: &Instruction) -> Option<&Op> {
         | Action::Custom(_)
         | Action::Random { .. } => None,
     }
-}
-
-/// The specs of values.
-fn specs(program: &Program, values: &[ValueId]) -> SmallVec<[Spec; 4]> {
-    values.iter().map(|v| program.spec(*v).clone()).collect()
 }
 
 #[cfg(test)]

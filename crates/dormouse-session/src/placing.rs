@@ -1,6 +1,8 @@
 //! Placing: where every value of a program lies, and so which steps have to wait for each other. Apart from the plan,
 //! which puts the parts together.
 
+use std::sync::Arc;
+
 use dormouse_graph::VariableId;
 use dormouse_kernels::{Kernel, elementwise_inputs};
 use rustc_hash::FxHashMap;
@@ -48,7 +50,7 @@ fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> Small
 /// The work of giving every value a place, and what comes of it.
 pub(crate) struct Placing<'a> {
     program: &'a Program,
-    compiled: &'a [Kernel],
+    compiled: &'a [Arc<Kernel>],
     tail: &'a Tail,
     pub(crate) threads: usize,
     pub(crate) locations: Vec<Location>,
@@ -74,7 +76,7 @@ pub(crate) struct Placing<'a> {
 
 impl<'a> Placing<'a> {
     /// Gives every value a place.
-    pub(crate) fn of(program: &'a Program, compiled: &'a [Kernel], tail: &'a Tail, threads: usize) -> Self {
+    pub(crate) fn of(program: &'a Program, compiled: &'a [Arc<Kernel>], tail: &'a Tail, threads: usize) -> Self {
         let mut users = vec![Steps::new(); program.values.len()];
         for (i, instruction) in program.instructions.iter().enumerate() {
             for value in instruction.results.iter().copied().chain(instruction.read()) {
@@ -145,7 +147,7 @@ impl<'a> Placing<'a> {
             let own = program.value(root).origin == Origin::Computed
                 && self.locations[root.index()] == Location::ShapeOnly
                 && self.tail.producers[root.index()].is_some();
-            let of_tail = self.tail.producers[root.index()].is_some_and(|i| i >= self.tail.start);
+            let of_tail = self.tail.producers[root.index()].is_some_and(|i| i as usize >= self.tail.start);
             let copied = if own {
                 self.locations[root.index()] = Location::Next(number as u32);
                 None
@@ -164,6 +166,7 @@ impl<'a> Placing<'a> {
         let program = self.program;
         let Some(&old) = self.olds.get(&variable) else { return true };
         let Some(writer) = self.tail.producers[next.index()] else { return false };
+        let writer = writer as usize;
         let instruction = &program.instructions[writer];
         let result = instruction.results.iter().position(|r| *r == next).unwrap_or(0);
         let shareable = may_share(instruction, &self.compiled[writer], result);
@@ -282,7 +285,7 @@ impl<'a> Placing<'a> {
 /// The waits that data makes, and the number of threads; none and one where sharing the work is not worth it.
 fn waits(
     program: &Program,
-    compiled: &[Kernel],
+    compiled: &[Arc<Kernel>],
     tail: &Tail,
     users: &[Steps],
     threads: usize,
@@ -291,15 +294,16 @@ fn waits(
     if threads <= 1 || nanos < BREAK_EVEN_NANOS {
         return (None, 1);
     }
-    let work =
-        |kernel: &Kernel| Work { nanos: kernel.cost.nanos, tiles: kernel.phases.iter().copied().max().unwrap_or(0) };
+    let work = |kernel: &Arc<Kernel>| Work {
+        nanos: kernel.cost.nanos,
+        tiles: kernel.phases.iter().copied().max().unwrap_or(0),
+    };
     let start = tail.start as u32;
     let mut head = Waits::new(compiled[..tail.start].iter().map(work));
     let mut last = Waits::new(compiled[tail.start..].iter().map(work));
     for (value, users) in users.iter().enumerate() {
         let Some(producer) = tail.producers[value] else { continue };
         debug_assert!(matches!(program.values[value].origin, Origin::Computed));
-        let producer = producer as u32;
         for &user in users.iter().filter(|u| **u != producer) {
             if user < start {
                 head.add(producer, user);

@@ -8,18 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use dormouse_graph::{Frozen, NodeId, VariableId};
-use dormouse_kernels::{
-    Kernel, KernelError, RandomKey, Spec, compile, compile_constant, compile_epilogue, compile_freely, compile_loop,
-    compile_loop_columns, compile_loop_reduction, compile_loss_gradient, compile_random, compile_sum_rows, reserve,
-};
-use dormouse_value::{Op, Value};
+use dormouse_kernels::{Kernel, Spec, reserve};
+use dormouse_value::Value;
 
 use crate::error::{Kind, Result};
 use crate::frame::Frame;
+use crate::kernels::{Compiler, kernels};
 use crate::lower::{Lowered, Request, place};
-use crate::options::Optimize;
 use crate::placing::Placing;
-use crate::program::{Action, Instruction, Program, ValueId};
+use crate::program::{Action, Instruction, Program};
 use crate::schedule::Task;
 use crate::stage::Next;
 
@@ -46,7 +43,8 @@ pub(crate) enum Location {
 /// One kernel, and where its operands and results lie: `slots[first..]` of the plan, operands before results.
 #[derive(Debug)]
 pub(crate) struct PlannedStep {
-    pub(crate) kernel: Kernel,
+    /// Steps that do the same to the same shapes have one.
+    pub(crate) kernel: Arc<Kernel>,
     pub(crate) first: usize,
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
@@ -131,13 +129,11 @@ impl Plan {
     ) -> Result<Plan> {
         let Lowered { mut program, next } = lowered;
         let threads = compiler.threads;
-        let mut compiled = Vec::with_capacity(program.instructions.len());
         let mut draws = Vec::new();
-        for instruction in &program.instructions {
-            let kernel = kernel(&program, instruction, compiler)
-                .map_err(|e| Kind::Node { place: place(graph, instruction.node), message: e.to_string() })?;
-            compiled.push(kernel);
-        }
+        let mut compiled = kernels(&program, compiler).map_err(|(instruction, error)| {
+            let place = place(graph, program.instructions[instruction].node);
+            Kind::Node { place, message: error.to_string() }
+        })?;
         let tail = Tail::of(&mut program, &mut compiled);
         for instruction in &program.instructions {
             if let Action::Random { distribution, generator, .. } = instruction.action {
@@ -177,7 +173,7 @@ impl Plan {
                 } else {
                     locations[root.index()]
                 };
-                let of_tail = produced_by[root.index()].is_some_and(|step| step >= tail.start);
+                let of_tail = produced_by[root.index()].is_some_and(|step| step as usize >= tail.start);
                 PlannedResult { spec: program.spec(*value).clone(), from, of_tail }
             })
             .collect();
@@ -227,75 +223,6 @@ impl Plan {
     }
 }
 
-/// What kernels are compiled for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Compiler {
-    /// Threads of the session.
-    pub(crate) threads: usize,
-    /// The session's address, by which a custom operation knows that it is run by it.
-    pub(crate) session: usize,
-    /// What may be done.
-    pub(crate) optimize: Optimize,
-}
-
-fn kernel(
-    program: &Program,
-    instruction: &Instruction,
-    compiler: Compiler,
-) -> std::result::Result<Kernel, KernelError> {
-    let specs = |values: &[ValueId]| values.iter().map(|v| program.spec(*v).clone()).collect::<Vec<_>>();
-    match &instruction.action {
-        Action::Op(op) => kernel_of(program, op, &instruction.operands, &specs(&instruction.results), compiler),
-        Action::Epilogue(both) => {
-            let (operands, result) = (&instruction.operands[..both.operands], std::slice::from_ref(&both.result));
-            let first = kernel_of(program, &both.op, operands, result, compiler)?;
-            compile_epilogue(first, both.operands, &both.body, both.product)
-        }
-        Action::Loop(body) => compile_loop(body),
-        Action::LoopReduction(body, reduce) => compile_loop_reduction(body, reduce),
-        Action::LoopColumns(body, columns) => compile_loop_columns(body, columns.kept, &columns.reduces),
-        Action::LossGradient(around) => {
-            compile_loss_gradient(*around, &specs(&instruction.operands), &specs(&instruction.results))
-        }
-        Action::SumRows { extent } => {
-            compile_sum_rows(*extent, &specs(&instruction.operands), &specs(&instruction.results))
-        }
-        Action::UpdateRows(op) => {
-            let op = Op::ScatterNd { op: *op, batch_dims: 0 };
-            let kernel = compile(&op, &specs(&instruction.operands), &specs(&instruction.results))?;
-            // The rows are those of a sum over rows, which has looked at them.
-            Ok(Kernel { fallible: false, ..kernel })
-        }
-        Action::Custom(custom) => {
-            let op = custom.op().map_err(KernelError::new)?;
-            let (inputs, outputs) = (specs(&instruction.operands), specs(&instruction.results));
-            Ok(crate::custom::kernel(Arc::clone(op), compiler.session, inputs, outputs))
-        }
-        Action::Random { distribution, seeds, .. } => {
-            let key = RandomKey::from_seeds(seeds.graph, seeds.operation);
-            compile_random(*distribution, key, &specs(&instruction.operands), program.spec(instruction.results[0]))
-        }
-    }
-}
-
-/// The code of an operation.
-fn kernel_of(
-    program: &Program,
-    op: &Op,
-    operands: &[ValueId],
-    outputs: &[Spec],
-    compiler: Compiler,
-) -> std::result::Result<Kernel, KernelError> {
-    let inputs: Vec<Spec> = operands.iter().map(|v| program.spec(*v).clone()).collect();
-    // A factor that is a constant is packed here rather than in every run.
-    let weights = operands.get(1).and_then(|operand| program.constant(*operand));
-    if let Some(kernel) = weights.and_then(|weights| compile_constant(op, &inputs, outputs, weights)) {
-        return Ok(kernel);
-    }
-    let compile = if compiler.optimize == Optimize::Full { compile_freely } else { compile };
-    compile(op, &inputs, outputs)
-}
-
 /// How many buffers an instruction takes: a draw takes its counter first.
 fn inputs(instruction: &Instruction) -> usize {
     let counters = usize::from(matches!(instruction.action, Action::Random { .. }));
@@ -306,12 +233,12 @@ fn inputs(instruction: &Instruction) -> usize {
 pub(crate) struct Tail {
     pub(crate) start: usize,
     /// The instruction that computes each value.
-    pub(crate) producers: Vec<Option<usize>>,
+    pub(crate) producers: Vec<Option<u32>>,
 }
 
 impl Tail {
     /// Moves to the end what cannot fail, computes what variables will hold, and is read by nothing else.
-    fn of(program: &mut Program, compiled: &mut Vec<Kernel>) -> Tail {
+    fn of(program: &mut Program, compiled: &mut Vec<Arc<Kernel>>) -> Tail {
         let mut committed = vec![false; program.values.len()];
         for (_, value) in &program.commits {
             committed[program.root(*value).index()] = true;
@@ -332,17 +259,17 @@ impl Tail {
             }
         }
         let start = last.iter().filter(|l| !**l).count();
-        let mut order: Vec<usize> = (0..count).filter(|i| !last[*i]).collect();
-        order.extend((0..count).filter(|i| last[*i]));
-        let mut kernels: Vec<Option<Kernel>> = compiled.drain(..).map(Some).collect();
-        compiled.extend(order.iter().filter_map(|i| kernels[*i].take()));
-        let mut instructions: Vec<Option<Instruction>> = program.instructions.drain(..).map(Some).collect();
-        program.instructions = order.iter().filter_map(|i| instructions[*i].take()).collect();
+        if start < count {
+            let (mut of_kernels, mut of_instructions) = (last.iter(), last.iter());
+            let kernels: Vec<Arc<Kernel>> = compiled.extract_if(.., |_| of_kernels.next() == Some(&true)).collect();
+            compiled.extend(kernels);
+            let moved = program.instructions.extract_if(.., |_| of_instructions.next() == Some(&true));
+            let moved: Vec<Instruction> = moved.collect();
+            program.instructions.extend(moved);
+        }
         let mut producers = vec![None; program.values.len()];
         for (i, instruction) in program.instructions.iter().enumerate() {
-            for result in &instruction.results {
-                producers[result.index()] = Some(i);
-            }
+            instruction.results.iter().for_each(|result| producers[result.index()] = Some(i as u32));
         }
         Tail { start, producers }
     }

@@ -62,14 +62,14 @@ pub(crate) enum Action {
 }
 
 /// Sums at the end of a loop: how many axes they keep, the last ones, and what each is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct Columns {
     pub(crate) kept: usize,
     pub(crate) reduces: SmallVec<[ReduceOp; 4]>,
 }
 
 /// An operation, whose operands come first, and a loop that takes its result as one of its inputs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct Epilogue {
     pub(crate) op: Op,
     /// How many operands the operation has.

@@ -100,11 +100,13 @@ pub(crate) fn versions(graph: &Frozen, needed: &[NodeId]) -> FxHashMap<NodeId, u
         return seen_by;
     }
     // Only what leads to a read matters.
-    let mut leads = FxHashSet::default();
+    let mut leads = vec![false; graph.nodes().len()];
+    let mut unseen = vec![false; graph.nodes().len()];
+    needed.iter().for_each(|id| unseen[id.index()] = true);
     let mut stack = reads;
-    let in_run: FxHashSet<NodeId> = needed.iter().copied().collect();
     while let Some(id) = stack.pop() {
-        if in_run.contains(&id) && leads.insert(id) {
+        if std::mem::take(&mut unseen[id.index()]) {
+            leads[id.index()] = true;
             stack.extend(inputs(graph, id));
         }
     }
@@ -123,7 +125,7 @@ pub(crate) fn versions(graph: &Frozen, needed: &[NodeId]) -> FxHashMap<NodeId, u
         } else {
             None
         };
-        if !leads.contains(&id) {
+        if !leads[id.index()] {
             continue;
         }
         let mut seen: Option<Rc<FxHashMap<VariableId, u32>>> = None;

@@ -6,6 +6,7 @@
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use smallvec::SmallVec;
 
 /// A chain of steps, of which each waits for the one before alone, is one task while it takes no longer than this.
 const CHAIN_NANOS: f64 = 5_000.0;
@@ -27,10 +28,13 @@ impl Work {
     }
 }
 
+/// Numbers of steps or tasks, of which most have one or two.
+pub(crate) type Few = SmallVec<[u32; 4]>;
+
 /// What one thread takes from the queue: a step whose tiles are shared, or a chain of steps that are not.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Task {
-    pub(crate) steps: Vec<u32>,
+    pub(crate) steps: Few,
     /// Whether other threads may take tiles of it.
     pub(crate) shared: bool,
     /// What its steps take on one core.
@@ -38,7 +42,7 @@ pub(crate) struct Task {
     /// How many tasks it waits for.
     pub(crate) waits: u32,
     /// The tasks that wait for it.
-    pub(crate) followers: Vec<u32>,
+    pub(crate) followers: Few,
     /// Its place in the order of urgency: more is first.
     pub(crate) urgency: u32,
 }
@@ -58,8 +62,9 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    pub(crate) fn new(works: impl IntoIterator<Item = Work>) -> Self {
-        let mut graph = DiGraph::new();
+    pub(crate) fn new(works: impl ExactSizeIterator<Item = Work>) -> Self {
+        // A step waits for two or three others.
+        let mut graph = DiGraph::with_capacity(works.len(), 2 * works.len());
         for work in works {
             graph.add_node(work);
         }
@@ -105,7 +110,7 @@ impl Waits {
         for i in 0..to_end.len() {
             let index = NodeIndex::new(i);
             let work = self.graph[index];
-            let mut before: Vec<u32> =
+            let mut before: Few =
                 self.graph.edges_directed(index, Direction::Incoming).map(|e| of_step[e.source().index()]).collect();
             before.sort_unstable();
             before.dedup();
@@ -124,11 +129,11 @@ impl Waits {
                 tasks[*task as usize].followers.push(number);
             }
             tasks.push(Task {
-                steps: vec![i as u32],
+                steps: Few::from_slice(&[i as u32]),
                 shared: work.is_shared(),
                 nanos: 0.0,
                 waits: before.len() as u32,
-                followers: Vec::new(),
+                followers: Few::new(),
                 urgency: 0,
             });
             nanos.push(work.nanos);

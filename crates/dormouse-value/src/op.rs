@@ -20,6 +20,8 @@ pub use self::attributes::{
 };
 
 /// An operation: mathematics without effects, so equal operations of equal operands are one.
+///
+/// Graphs and programs hold millions, and most have few attributes: one is 56 bytes, and what needs more is on the heap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// Its operand; any dtype.
@@ -29,7 +31,7 @@ pub enum Op {
     /// Its operand, whose shape must be one that `shape` accepts.
     EnsureShape {
         /// The partial shape.
-        shape: Shape,
+        shape: Box<Shape>,
     },
     /// Its operand; the run fails with `message` where an element is NaN or infinite. Floats.
     CheckNumerics {
@@ -131,19 +133,19 @@ pub enum Op {
     /// (x): `size` elements from `begin` on along each axis; a size of −1 is the rest.
     Slice {
         /// First index along each axis.
-        begin: SmallVec<[i64; 4]>,
+        begin: SmallVec<[i64; 2]>,
         /// Elements along each axis.
-        size: SmallVec<[i64; 4]>,
+        size: SmallVec<[i64; 2]>,
     },
     /// (x, like): as `Slice`, with `like`'s shape as the size.
     SliceLike {
         /// First index along each axis.
-        begin: SmallVec<[i64; 4]>,
+        begin: SmallVec<[i64; 2]>,
     },
     /// (dy, like): zeros of `like`'s shape with dy put at `begin`.
     SliceGrad {
         /// First index along each axis.
-        begin: SmallVec<[i64; 4]>,
+        begin: SmallVec<[i64; 2]>,
     },
     /// (x): `value` put around.
     Pad {
@@ -260,12 +262,12 @@ pub enum Op {
     /// (x): a part of each axis, axes left out and put in.
     StridedSlice {
         /// What is taken, axis by axis.
-        parts: SmallVec<[Part; 4]>,
+        parts: SmallVec<[Part; 1]>,
     },
     /// (dy, like): zeros of `like`'s shape with dy put where a strided slice took it.
     StridedSliceGrad {
         /// The slice's parts.
-        parts: SmallVec<[Part; 4]>,
+        parts: SmallVec<[Part; 1]>,
     },
     /// (x): the same elements with other extents in place of some neighboring axes.
     Regroup {
@@ -410,6 +412,8 @@ pub enum Op {
     /// (a `[.., n, n]`) → `[.., n, n]`: eᵃ = Σ aᵏ/k! of each matrix. F32 or F64.
     MatrixExponential,
 }
+
+const _: () = assert!(size_of::<Op>() <= 56, "an operation is small");
 
 impl Op {
     /// How many tensors it gives.

@@ -111,7 +111,8 @@ pub trait Array: Symbol {
     /// `size` elements from `begin` on along each axis; −1 is the rest.
     #[track_caller]
     fn slice(self, begin: impl Into<Extents>, size: impl Into<Extents>) -> Tensor {
-        apply(self.tensor(), Op::Slice { begin: begin.into().0, size: size.into().0 })
+        let (begin, size) = (begin.into().0.into_iter().collect(), size.into().0.into_iter().collect());
+        apply(self.tensor(), Op::Slice { begin, size })
     }
 
     /// Zeros put before and after along each axis.

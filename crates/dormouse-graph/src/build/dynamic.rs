@@ -240,7 +240,7 @@ fn ensured(x: Tensor, extents: Option<Vec<Option<i64>>>) -> Tensor {
     let Some(extents) = extents.filter(|e| e.iter().flatten().any(|n| *n >= 0)) else { return x };
     let dim = |n: &Option<i64>| n.and_then(|n| u64::try_from(n).ok()).map_or(Dim::Unknown, Dim::Known);
     let shape: Shape = extents.iter().map(dim).collect();
-    x.graph().apply(Op::EnsureShape { shape }, &[x])
+    x.graph().apply(Op::EnsureShape { shape: Box::new(shape) }, &[x])
 }
 
 /// How far back shapes are looked for.

@@ -326,7 +326,7 @@ pub trait Elementwise: Symbol {
     #[track_caller]
     fn ensure_shape(self, shape: impl Into<Shape>) -> Tensor {
         let x = self.tensor();
-        x.graph().apply(Op::EnsureShape { shape: shape.into() }, &[x])
+        x.graph().apply(Op::EnsureShape { shape: Box::new(shape.into()) }, &[x])
     }
 
     /// Zeros in this tensor's shape and dtype.

@@ -256,7 +256,7 @@ fn put(x: Tensor, offset: [usize; 2], size: [usize; 2]) -> Tensor {
         return x.pad(&paddings);
     }
     // What it is put into has the other extents, whatever they are.
-    let mut begin: SmallVec<[i64; 4]> = SmallVec::from_elem(0, rank);
+    let mut begin: SmallVec<[i64; 2]> = SmallVec::from_elem(0, rank);
     let mut multiples = vec![1; rank];
     for i in 0..2 {
         begin[rank - 3 + i] = offset[i] as i64;

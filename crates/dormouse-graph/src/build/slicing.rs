@@ -34,7 +34,7 @@ pub struct PartOf(Part);
 
 /// What [`Slicing::at`] takes: one part or a tuple of them, one an axis from the front, or what ndarray's `s![..]` gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parts(SmallVec<[Part; 4]>);
+pub struct Parts(SmallVec<[Part; 1]>);
 
 macro_rules! parts_of {
     ($($type:ty, $x:ident => $part:expr;)*) => { $(

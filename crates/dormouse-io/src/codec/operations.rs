@@ -121,7 +121,7 @@ exemplars!(samplings: Sampling { Corner = "00", AlignedCorners = "01", HalfPixel
 exemplars!(operations: Op {
     Identity = "00",
     StopGradient = "01",
-    EnsureShape { shape: shape![?, 3] } = "020102000103",
+    EnsureShape { shape: Box::new(shape![?, 3]) } = "020102000103",
     CheckNumerics { message: "loss".to_owned() } = "03046c6f7373",
     Unary(UnaryOp::Relu) = "0411",
     Binary(BinaryOp::ReluGrad) = "050a",

@@ -6,6 +6,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::passes::op_of;
 use crate::passes::products::{insert, reads};
+use crate::passes::uses::givers;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
 /// The gradient of a slice: where it begins along the axis it was cut from, and what is put there.
@@ -17,17 +18,14 @@ struct Piece {
 
 pub(super) fn assemble(program: &mut Program) {
     let is_sum = |i: &Instruction| op_of(i) == Some(&Op::AddN);
-    if !program.instructions.iter().any(is_sum) {
+    let is_piece = |i: &Instruction| matches!(op_of(i), Some(Op::SliceGrad { .. }));
+    if !program.instructions.iter().any(is_piece) || !program.instructions.iter().any(is_sum) {
         return;
     }
-    let reads = reads(program);
-    let mut giver: Vec<Option<usize>> = vec![None; program.values.len()];
-    for (i, instruction) in program.instructions.iter().enumerate() {
-        instruction.results.iter().for_each(|r| giver[r.index()] = Some(i));
-    }
-    let mut before: Vec<Vec<Instruction>> = (0..program.instructions.len()).map(|_| Vec::new()).collect();
+    let (reads, givers) = (reads(program), givers(program));
+    let mut before = Vec::new();
     let mut gone = vec![false; program.instructions.len()];
-    for (i, before) in before.iter_mut().enumerate() {
+    for i in 0..program.instructions.len() {
         if !is_sum(&program.instructions[i]) {
             continue;
         }
@@ -36,8 +34,9 @@ pub(super) fn assemble(program: &mut Program) {
             let mut rest: SmallVec<[ValueId; 3]> = SmallVec::new();
             let mut pieces: Vec<Piece> = Vec::new();
             for &operand in &program.instructions[i].operands {
-                let alone = giver[operand.index()].filter(|g| reads[operand.index()] == 1 && !gone[*g]);
-                match alone.and_then(|giver| piece(program, giver, axis)) {
+                let giver = givers[operand.index()] as usize;
+                let alone = gone.get(giver).is_some_and(|gone| !gone) && reads[operand.index()] == 1;
+                match alone.then(|| piece(program, giver, axis)).flatten() {
                     Some(piece) => pieces.push(piece),
                     None => rest.push(operand),
                 }
@@ -61,7 +60,7 @@ pub(super) fn assemble(program: &mut Program) {
             } else {
                 let whole = program.add_value(sum.clone(), Origin::Computed);
                 let node = program.instructions[i].node;
-                before.push(Instruction { action, operands, results: smallvec![whole], node });
+                before.push((i, Instruction { action, operands, results: smallvec![whole], node }));
                 rest.push(whole);
                 program.instructions[i].operands = rest;
             }

@@ -8,13 +8,11 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::passes::op_of;
+use crate::passes::uses::NOBODY;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
 /// Elements below which a loop is not worth making smaller.
 const FEW: usize = 256;
-
-/// No instruction.
-const NOBODY: u32 = u32::MAX;
 
 /// The smaller values that values are broadcasts of.
 #[derive(Default)]
@@ -44,6 +42,12 @@ fn together(program: &Program, values: &[ValueId]) -> Option<Dims> {
 }
 
 pub(super) fn narrow(program: &mut Program) {
+    let broadcasts = |i: &Instruction| {
+        matches!(op_of(i), Some(Op::BroadcastTo { .. } | Op::BroadcastLike)) && program.spec(i.results[0]).len() >= FEW
+    };
+    if !program.instructions.iter().any(broadcasts) {
+        return;
+    }
     let mut sources = Sources::default();
     let mut instructions = Vec::with_capacity(program.instructions.len());
     for instruction in std::mem::take(&mut program.instructions) {
@@ -102,6 +106,9 @@ fn summed(program: &Program, instruction: &Instruction) -> Option<(ValueId, Dims
 /// Σ a·b where b is the same in every row is (Σ a)·b; Σ −a is −Σ a. Only of a that a loop computes, which then sums it by the
 /// way.
 pub(super) fn factor(program: &mut Program) {
+    if !may_factor(program) {
+        return;
+    }
     let mut sources = Sources::default();
     // The instruction that computes each value; those added later are never summed.
     let mut givers = vec![NOBODY; program.values.len()];
@@ -141,6 +148,20 @@ pub(super) fn factor(program: &mut Program) {
         }
     }
     program.instructions = instructions;
+}
+
+/// Whether anything can be taken out of a sum.
+fn may_factor(program: &Program) -> bool {
+    let mut sources = Sources::default();
+    let mut givers = vec![NOBODY; program.values.len()];
+    program.instructions.iter().enumerate().any(|(i, instruction)| {
+        sources.see(program, instruction);
+        if taken_out(program, &sources, &givers, &program.instructions, instruction).is_some() {
+            return true;
+        }
+        instruction.results.iter().for_each(|result| givers[result.index()] = i as u32);
+        false
+    })
 }
 
 /// What a sum is to be done to once it is taken.

@@ -3,13 +3,40 @@
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::{FxHashMap, FxHasher};
-use smallvec::SmallVec;
 
 use crate::passes::{identity, op_of};
 use crate::program::{Origin, Program, ValueId};
 
 /// Constants of so many bytes are compared; larger ones are taken to differ.
 const COMPARED_BYTES: usize = 256;
+
+/// Instructions by the hash of what they do to what: a table of twice as many places, a few bytes each.
+struct Seen {
+    /// The upper half of a hash, and the instruction's number and one; 0 where there is none.
+    places: Vec<(u32, u32)>,
+}
+
+impl Seen {
+    fn of(instructions: usize) -> Seen {
+        Seen { places: vec![(0, 0); (2 * instructions).next_power_of_two()] }
+    }
+
+    /// The instruction that is the same; of none, this one is found from now on.
+    fn find_or_insert(&mut self, hash: u64, instruction: usize, same: impl Fn(usize) -> bool) -> Option<usize> {
+        let (mask, hash) = (self.places.len() - 1, (hash >> 32) as u32);
+        let mut at = hash as usize & mask;
+        loop {
+            match self.places[at] {
+                (_, 0) => {
+                    self.places[at] = (hash, instruction as u32 + 1);
+                    return None;
+                }
+                (theirs, other) if theirs == hash && same(other as usize - 1) => return Some(other as usize - 1),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+}
 
 pub(super) fn cse(program: &mut Program) {
     let mut map = identity(program);
@@ -29,10 +56,7 @@ pub(super) fn cse(program: &mut Program) {
         }
     }
     let mut aliases = FxHashMap::default();
-    // The instructions so far, by the hash of what they do to what.
-    let mut seen = FxHashMap::<u64, SmallVec<[u32; 1]>>::default();
-    seen.reserve(program.instructions.len());
-    let mut operands_of: Vec<SmallVec<[ValueId; 3]>> = Vec::with_capacity(program.instructions.len());
+    let mut seen = Seen::of(program.instructions.len());
     let mut resolve_alias = |program: &Program, map: &mut Vec<ValueId>, v: ValueId| -> ValueId {
         if let Origin::Alias(_) = program.value(v).origin {
             let root = map[program.root(v).index()];
@@ -41,22 +65,22 @@ pub(super) fn cse(program: &mut Program) {
         map[v.index()]
     };
     for i in 0..program.instructions.len() {
-        let operands: SmallVec<[ValueId; 3]> =
-            program.instructions[i].operands.clone().into_iter().map(|o| resolve_alias(program, &mut map, o)).collect();
-        operands_of.push(operands);
-        let (instruction, operands) = (&program.instructions[i], &operands_of[i]);
+        for k in 0..program.instructions[i].operands.len() {
+            let operand = resolve_alias(program, &mut map, program.instructions[i].operands[k]);
+            program.instructions[i].operands[k] = operand;
+        }
+        let instruction = &program.instructions[i];
         let Some(op) = op_of(instruction) else { continue };
         let mut hasher = FxHasher::default();
-        (op, operands).hash(&mut hasher);
-        let alike = seen.entry(hasher.finish()).or_default();
-        let same =
-            |j: &&u32| op_of(&program.instructions[**j as usize]) == Some(op) && operands_of[**j as usize] == *operands;
-        if let Some(first) = alike.iter().find(same) {
-            for (result, kept) in instruction.results.iter().zip(&program.instructions[*first as usize].results) {
+        (op, &instruction.operands).hash(&mut hasher);
+        let same = |other: usize| {
+            let other = &program.instructions[other];
+            op_of(other) == Some(op) && other.operands == instruction.operands
+        };
+        if let Some(first) = seen.find_or_insert(hasher.finish(), i, same) {
+            for (result, kept) in instruction.results.iter().zip(&program.instructions[first].results) {
                 map[result.index()] = *kept;
             }
-        } else {
-            alike.push(i as u32);
         }
     }
     program.replace(&map);

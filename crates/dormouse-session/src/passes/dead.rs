@@ -8,16 +8,15 @@ pub(super) fn dead(program: &mut Program) {
     for end in ends {
         live[program.root(end).index()] = true;
     }
-    let mut kept = Vec::with_capacity(program.instructions.len());
-    for instruction in std::mem::take(&mut program.instructions).into_iter().rev() {
-        if !instruction.results.iter().any(|r| live[r.index()]) {
-            continue;
+    let mut all = true;
+    for instruction in program.instructions.iter().rev() {
+        if instruction.results.iter().any(|r| live[r.index()]) {
+            instruction.read().for_each(|operand| live[program.root(operand).index()] = true);
+        } else {
+            all = false;
         }
-        for operand in instruction.read() {
-            live[program.root(operand).index()] = true;
-        }
-        kept.push(instruction);
     }
-    kept.reverse();
-    program.instructions = kept;
+    if !all {
+        program.instructions.retain(|instruction| instruction.results.iter().any(|r| live[r.index()]));
+    }
 }

@@ -1,10 +1,9 @@
 //! Folding: what depends on constants alone is computed when the plan is made, within a budget of bytes.
 
-use dormouse_kernels::Spec;
 use dormouse_value::Op;
 
 use crate::evaluate::of_constants;
-use crate::passes::{op_of, specs};
+use crate::passes::op_of;
 use crate::program::Program;
 
 /// A result of so many bytes is folded even where its operands are smaller.
@@ -17,15 +16,16 @@ pub(super) fn fold(program: &mut Program) {
     for i in 0..program.instructions.len() {
         let instruction = &program.instructions[i];
         let Some(op) = op_of(instruction) else { continue };
-        let inputs = specs(program, &instruction.operands);
-        let outputs = specs(program, &instruction.results);
-        let bytes: usize = outputs.iter().map(Spec::bytes).sum();
-        let largest = inputs.iter().map(Spec::bytes).max().unwrap_or(0);
         let constant =
             instruction.operands.iter().enumerate().all(|(k, o)| op.shape_only(k) || program.constant(*o).is_some());
+        if !constant {
+            continue;
+        }
+        let bytes: usize = instruction.results.iter().map(|v| program.spec(*v).bytes()).sum();
+        let largest = instruction.operands.iter().map(|v| program.spec(*v).bytes()).max().unwrap_or(0);
         // A check is for the run; a broadcast costs nothing where it is read.
         let for_the_run = matches!(op, Op::CheckNumerics { .. } | Op::BroadcastTo { .. } | Op::BroadcastLike);
-        if !constant || for_the_run || bytes > left || (bytes > SMALL_BYTES && bytes > largest) {
+        if for_the_run || bytes > left || (bytes > SMALL_BYTES && bytes > largest) {
             continue;
         }
         let Some(values) = of_constants(program, instruction) else { continue };

@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::passes::op_of;
+use crate::passes::uses::{NOBODY, givers};
 use crate::program::{Action, Columns, Instruction, Program, ValueId};
 
 /// Steps of a loop: more would not keep their registers in the first-level cache.
@@ -130,9 +131,6 @@ impl Few {
     }
 }
 
-/// No instruction.
-const NOBODY: u32 = u32::MAX;
-
 /// Which instructions belong together. Each cluster is known by one of them, its head.
 struct Clusters {
     heads: Vec<u32>,
@@ -151,15 +149,10 @@ impl Clusters {
         let mut clusters = Clusters {
             heads: (0..count).collect(),
             members: (0..count).map(|i| Members::from_slice(&[i])).collect(),
-            producers: vec![NOBODY; program.values.len()],
+            producers: givers(program),
             joining: program.instructions.iter().map(|i| joins(program, i)).collect(),
             marks: Marks { last: vec![0; count as usize], number: 0 },
         };
-        for (i, instruction) in program.instructions.iter().enumerate() {
-            for result in &instruction.results {
-                clusters.producers[result.index()] = i as u32;
-            }
-        }
         for (i, instruction) in program.instructions.iter().enumerate() {
             if !clusters.joining[i] {
                 continue;

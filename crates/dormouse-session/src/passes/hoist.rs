@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use dormouse_graph::NodeId;
 use dormouse_kernels::Spec;
 use dormouse_value::{BinaryOp, Op};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 use crate::passes::op_of;
 use crate::passes::order::{Placed, ordered};
 use crate::passes::products::{FEW_ROWS, MANY, Product, product};
+use crate::passes::uses::{NOBODY, Readers, givers};
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
 /// Groups of products that are looked at; each may take a look at the whole program.
@@ -26,13 +27,15 @@ const LOOKS: usize = 4;
 const LOOKS_AT_LEAST: usize = 1 << 18;
 
 pub(super) fn hoist(program: &mut Program) {
-    let groups = groups(program);
+    let mut search = Search::of(program);
+    let groups: Vec<Group> =
+        groups(program).into_iter().take(GROUPS).filter(|group| search.finds(program, group)).collect();
     if groups.is_empty() {
         return;
     }
     let before = program.instructions.clone();
     let mut rewriting = Rewriting::of(program);
-    for group in groups.into_iter().take(GROUPS) {
+    for group in groups {
         match group {
             Group::Forward { factor, members } => rewriting.forward(factor, &members),
             Group::Backward { factor, members } => rewriting.backward(factor, &members),
@@ -42,6 +45,67 @@ pub(super) fn hoist(program: &mut Program) {
     let ordered = ordered(program, instructions);
     debug_assert!(ordered.is_some(), "hoisted products wait for each other");
     program.instructions = ordered.unwrap_or(before);
+}
+
+/// A search for groups of which something can be hoisted, in a program as it is: what does not need a product's result there
+/// may need it once others are hoisted, but not the other way round.
+struct Search {
+    /// The number of the last sweep that has come by each value, and of the newest.
+    seen: Vec<u32>,
+    sweep: u32,
+    /// Looks at instructions that are left.
+    looks: usize,
+}
+
+impl Search {
+    fn of(program: &Program) -> Search {
+        let looks = LOOKS_AT_LEAST.max(LOOKS * program.instructions.len());
+        Search { seen: vec![0; program.values.len()], sweep: 0, looks }
+    }
+
+    /// Comes by every value that these are needed for, as far as instructions from `first` to `last` compute them; says
+    /// whether it has come to an end.
+    fn reach(&mut self, program: &Program, from: impl Iterator<Item = ValueId>, first: usize, last: usize) -> bool {
+        let Some(left) = self.looks.checked_sub(last + 1 - first) else { return false };
+        self.looks = left;
+        self.sweep += 1;
+        from.for_each(|value| self.seen[value.index()] = self.sweep);
+        for instruction in &program.instructions[first..=last] {
+            if instruction.read().any(|operand| self.seen[program.root(operand).index()] == self.sweep) {
+                instruction.results.iter().for_each(|result| self.seen[result.index()] = self.sweep);
+            }
+        }
+        true
+    }
+
+    fn free(&self, program: &Program, mut values: impl Iterator<Item = ValueId>) -> bool {
+        values.all(|value| self.seen[program.root(value).index()] != self.sweep)
+    }
+
+    fn finds(&mut self, program: &Program, group: &Group) -> bool {
+        match group {
+            Group::Forward { members, .. } => {
+                let (first, last) = (members[0].instruction, members[members.len() - 1].instruction);
+                let results = members.iter().map(|m| program.instructions[m.instruction].results[0]);
+                let count = members[0].parts.len();
+                self.reach(program, results, first, last)
+                    && [0, count - 1].into_iter().any(|p| self.free(program, members.iter().map(|m| m.parts[p])))
+            }
+            Group::Backward { members, .. } => {
+                let last = members[members.len() - 1].instruction;
+                let mut columns: SmallVec<[&Columns; 4]> =
+                    members.iter().flat_map(|m| &m.parts).map(|p| &p.0).collect();
+                columns.sort_unstable_by_key(|columns| (columns.start, columns.end));
+                columns.dedup();
+                columns.into_iter().any(|columns| {
+                    let taken = || members.iter().filter_map(|m| Some((m, m.parts.iter().find(|p| p.0 == *columns)?)));
+                    let Some((first, _)) = taken().next().filter(|_| taken().count() >= MANY) else { return false };
+                    self.reach(program, taken().map(|t| t.1.1), first.instruction, last)
+                        && self.free(program, members.iter().map(|m| m.left))
+                })
+            }
+        }
+    }
 }
 
 /// Columns of a matrix.
@@ -76,15 +140,12 @@ fn from_front(axis: i32) -> i32 {
 
 /// The groups of products of few rows with one right factor, in the order of their first members.
 fn groups(program: &Program) -> Vec<Group> {
-    let mut forward: FxHashMap<(ValueId, SmallVec<[usize; 4]>), Vec<Forward>> = FxHashMap::default();
-    let mut backward: FxHashMap<(ValueId, bool), Vec<Backward>> = FxHashMap::default();
-    let mut giver: FxHashMap<ValueId, usize> = FxHashMap::default();
-    let mut readers: FxHashMap<ValueId, SmallVec<[usize; 2]>> = FxHashMap::default();
-    for (i, instruction) in program.instructions.iter().enumerate() {
-        giver.extend(instruction.results.iter().map(|r| (*r, i)));
-        instruction.read().for_each(|o| readers.entry(program.root(o)).or_default().push(i));
-    }
-    let ends: FxHashSet<ValueId> = program.ends().map(|v| program.root(v)).collect();
+    let (givers, readers) = (givers(program), Readers::of(program));
+    let mut ends = vec![false; program.values.len()];
+    program.ends().for_each(|end| ends[program.root(end).index()] = true);
+    // The groups, and of each factor the newest one; from each the way leads to an older one of the same factor.
+    let mut groups: Vec<(Key, Group, u32)> = Vec::new();
+    let mut newest = vec![NOBODY; program.values.len()];
     for (i, instruction) in program.instructions.iter().enumerate() {
         let Some(Product { factors: [left, factor], transposed: [false, transposed] }) = product(program, instruction)
         else {
@@ -95,32 +156,62 @@ fn groups(program: &Program) -> Vec<Group> {
             continue;
         }
         if transposed {
-            let users = readers.get(&result).map_or(&[][..], SmallVec::as_slice);
-            let taken: Option<SmallVec<_>> = users.iter().map(|user| part(program, *user, result)).collect();
-            let taken = taken.filter(|parts| !parts.is_empty() && !ends.contains(&result));
+            let users = readers.of_value(result);
+            let taken: Option<SmallVec<_>> = users.iter().map(|user| part(program, *user as usize, result)).collect();
+            let taken = taken.filter(|parts| !parts.is_empty() && !ends[result.index()]);
             let apart = taken.is_some();
             let parts = taken.unwrap_or_else(|| smallvec![(0..program.spec(result).dims[1], result)]);
-            let readers = if apart { users.iter().copied().collect() } else { SmallVec::new() };
-            let members = backward.entry((factor, apart)).or_default();
-            members.push(Backward { instruction: i, left, parts, readers });
+            let readers = if apart { users.iter().map(|user| *user as usize).collect() } else { SmallVec::new() };
+            let at = group(&mut groups, &mut newest, factor, Key::Backward { apart });
+            if let Group::Backward { members, .. } = &mut groups[at].1 {
+                members.push(Backward { instruction: i, left, parts, readers });
+            }
         } else {
-            let joined = giver.get(&left).map(|g| &program.instructions[*g]);
+            let joined = program.instructions.get(givers[left.index()] as usize);
             let joined = joined.filter(|i| matches!(op_of(i), Some(Op::Concat { axis }) if from_front(*axis) == 1));
             let parts: SmallVec<[ValueId; 2]> =
                 joined.map_or_else(|| smallvec![left], |concat| concat.operands.iter().copied().collect());
             let widths = parts.iter().map(|p| program.spec(*p).dims[1]).collect();
-            forward.entry((factor, widths)).or_default().push(Forward { instruction: i, left, parts });
+            let at = group(&mut groups, &mut newest, factor, Key::Forward(widths));
+            if let Group::Forward { members, .. } = &mut groups[at].1 {
+                members.push(Forward { instruction: i, left, parts });
+            }
         }
     }
-    let forward = forward.into_iter().map(|((factor, _), members)| Group::Forward { factor, members });
-    let backward = backward.into_iter().map(|((factor, _), members)| Group::Backward { factor, members });
     let first = |group: &Group| match group {
         Group::Forward { members, .. } => (members[0].instruction, members.len()),
         Group::Backward { members, .. } => (members[0].instruction, members.len()),
     };
-    let mut groups: Vec<Group> = forward.chain(backward).filter(|group| first(group).1 >= MANY).collect();
+    let mut groups: Vec<Group> = groups.into_iter().map(|g| g.1).filter(|group| first(group).1 >= MANY).collect();
     groups.sort_by_key(|group| first(group).0);
     groups
+}
+
+/// What the members of a group have in common beside their factor.
+#[derive(PartialEq)]
+enum Key {
+    /// The columns of each part.
+    Forward(SmallVec<[usize; 4]>),
+    /// Whether the results are taken apart.
+    Backward { apart: bool },
+}
+
+/// The group of a factor and a key, which may be new.
+fn group(groups: &mut Vec<(Key, Group, u32)>, newest: &mut [u32], factor: ValueId, key: Key) -> usize {
+    let mut at = newest[factor.index()];
+    while let Some((other, _, older)) = groups.get(at as usize) {
+        if *other == key {
+            return at as usize;
+        }
+        at = *older;
+    }
+    let group = match key {
+        Key::Forward(_) => Group::Forward { factor, members: Vec::new() },
+        Key::Backward { .. } => Group::Backward { factor, members: Vec::new() },
+    };
+    groups.push((key, group, newest[factor.index()]));
+    newest[factor.index()] = (groups.len() - 1) as u32;
+    groups.len() - 1
 }
 
 /// The columns of a matrix that an instruction takes, if that is what it does.

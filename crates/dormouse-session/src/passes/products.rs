@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::passes::op_of;
+use crate::passes::uses::givers;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
 /// Rows of a product up to which it costs more to read the right factor transposed than to multiply.
@@ -31,22 +32,23 @@ pub(super) fn product(program: &Program, instruction: &Instruction) -> Option<Pr
 /// `add_n` of products, the same way up, that nobody else reads, as the product of what they multiply put end to end: where
 /// that reads less than adding what they give. The weights of a recurrent layer get their gradients in this way.
 pub(super) fn join(program: &mut Program) {
-    let reads = reads(program);
-    let mut giver: Vec<Option<usize>> = vec![None; program.values.len()];
-    for (i, instruction) in program.instructions.iter().enumerate() {
-        instruction.results.iter().for_each(|r| giver[r.index()] = Some(i));
+    let is_sum = |i: &Instruction| op_of(i) == Some(&Op::AddN);
+    if !program.instructions.iter().any(is_sum) {
+        return;
     }
-    let mut before: Vec<Vec<Instruction>> = (0..program.instructions.len()).map(|_| Vec::new()).collect();
+    let (reads, givers) = (reads(program), givers(program));
+    let mut before: Vec<(usize, Instruction)> = Vec::new();
     let mut gone = vec![false; program.instructions.len()];
     for i in 0..program.instructions.len() {
-        if op_of(&program.instructions[i]) != Some(&Op::AddN) {
+        if !is_sum(&program.instructions[i]) {
             continue;
         }
         let mut rest = SmallVec::<[ValueId; 3]>::new();
         let mut groups: [Vec<(usize, Product)>; 4] = Default::default();
         for &operand in &program.instructions[i].operands {
-            let alone = giver[operand.index()].filter(|_| reads[operand.index()] == 1);
-            let found = alone.and_then(|g| Some((g, product(program, &program.instructions[g])?)));
+            let giver = givers[operand.index()] as usize;
+            let alone = program.instructions.get(giver).filter(|_| reads[operand.index()] == 1);
+            let found = alone.and_then(|instruction| Some((giver, product(program, instruction)?)));
             match found {
                 Some((g, p)) => groups[usize::from(p.transposed[0]) * 2 + usize::from(p.transposed[1])].push((g, p)),
                 None => rest.push(operand),
@@ -73,20 +75,20 @@ pub(super) fn join(program: &mut Program) {
                 spec.dims[axis] = parts.iter().map(|part| program.spec(*part).dims[axis]).sum();
                 let value = program.add_value(spec, Origin::Computed);
                 let action = Action::Op(Op::Concat { axis: axis as i32 });
-                before[i].push(Instruction { action, operands: parts, results: [value].into_iter().collect(), node });
+                before.push((i, Instruction { action, operands: parts, results: [value].into_iter().collect(), node }));
                 joined.push(value);
             }
             group.iter().for_each(|(g, _)| gone[*g] = true);
             let value = program.add_value(sum.clone(), Origin::Computed);
             let op = Op::MatMul { transpose_a: transposed[0], transpose_b: transposed[1] };
             let results = [value].into_iter().collect();
-            before[i].push(Instruction { action: Action::Op(op), operands: joined, results, node });
+            before.push((i, Instruction { action: Action::Op(op), operands: joined, results, node }));
             rest.push(value);
         }
         if changed {
             // What is left to add, in a new order; of one, `simplify`'s rule is not run again, so it is done here.
-            match (rest.len(), before[i].last_mut()) {
-                (1, Some(last)) => {
+            match (rest.len(), before.last_mut()) {
+                (1, Some((_, last))) => {
                     last.results.clone_from(&program.instructions[i].results);
                     gone[i] = true;
                 }
@@ -99,39 +101,46 @@ pub(super) fn join(program: &mut Program) {
 
 /// Transposes a factor once that many products of few rows read transposed.
 pub(super) fn share(program: &mut Program) {
-    let mut users: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
-    let mut order = Vec::new();
-    for (i, instruction) in program.instructions.iter().enumerate() {
-        let Some(Product { factors: [_, b], transposed: [_, true] }) = product(program, instruction) else { continue };
-        if program.spec(instruction.results[0]).dims[0] <= FEW_ROWS {
-            let users = users.entry(b).or_default();
-            if users.is_empty() {
-                order.push(b);
-            }
-            users.push(i);
-        }
+    let transposed = |program: &Program, instruction: &Instruction| {
+        let Product { factors: [_, b], transposed: [_, true] } = product(program, instruction)? else { return None };
+        (program.spec(instruction.results[0]).dims[0] <= FEW_ROWS).then_some(b)
+    };
+    let mut users = vec![0_usize; program.values.len()];
+    for factor in program.instructions.iter().filter_map(|i| transposed(program, i)) {
+        users[factor.index()] += 1;
     }
-    let mut before: Vec<Vec<Instruction>> = (0..program.instructions.len()).map(|_| Vec::new()).collect();
-    for factor in order {
-        let users = &users[&factor];
-        let Some(&first) = users.first().filter(|_| users.len() >= MANY) else { continue };
+    if users.iter().all(|users| *users < MANY) {
+        return;
+    }
+    // What each factor is, transposed.
+    let mut shared: FxHashMap<ValueId, ValueId> = FxHashMap::default();
+    let mut before = Vec::new();
+    for i in 0..program.instructions.len() {
+        let factor = transposed(program, &program.instructions[i]);
+        let Some(factor) = factor.filter(|factor| users[factor.index()] >= MANY) else { continue };
+        if let Some(value) = shared.get(&factor) {
+            straighten(&mut program.instructions[i], *value);
+            continue;
+        }
         let Spec { dtype, ref dims } = *program.spec(factor);
         let spec = Spec::new(dtype, &[dims[1], dims[0]]);
         let value = program.add_value(spec, Origin::Computed);
         let action = Action::Op(Op::Transpose { perm: [1, 0].into_iter().collect() });
-        let node = program.instructions[first].node;
+        let node = program.instructions[i].node;
         let (operands, results) = ([factor].into_iter().collect(), [value].into_iter().collect());
-        before[first].push(Instruction { action, operands, results, node });
-        for &user in users {
-            let instruction = &mut program.instructions[user];
-            if let Action::Op(Op::MatMul { transpose_b, .. }) = &mut instruction.action {
-                *transpose_b = false;
-                instruction.operands[1] = value;
-            }
-        }
+        before.push((i, Instruction { action, operands, results, node }));
+        shared.insert(factor, value);
+        straighten(&mut program.instructions[i], value);
     }
-    let gone = vec![false; program.instructions.len()];
-    insert(program, before, &gone);
+    insert(program, before, &[]);
+}
+
+/// Has a product read its right factor, transposed before, as it stands.
+fn straighten(product: &mut Instruction, factor: ValueId) {
+    if let Action::Op(Op::MatMul { transpose_b, .. }) = &mut product.action {
+        *transpose_b = false;
+        product.operands[1] = factor;
+    }
 }
 
 /// How often each value is read, asked for, or another's alias.
@@ -146,15 +155,19 @@ pub(super) fn reads(program: &Program) -> Vec<u32> {
     reads
 }
 
-/// Puts instructions before others, and leaves some out.
-pub(super) fn insert(program: &mut Program, before: Vec<Vec<Instruction>>, gone: &[bool]) {
-    if before.iter().all(Vec::is_empty) && !gone.contains(&true) {
+/// Puts instructions before others, whose numbers rise, and leaves those out that are told to be gone.
+pub(super) fn insert(program: &mut Program, before: Vec<(usize, Instruction)>, gone: &[bool]) {
+    if before.is_empty() && !gone.contains(&true) {
         return;
     }
     let old = std::mem::take(&mut program.instructions);
-    for ((instruction, new), gone) in old.into_iter().zip(before).zip(gone) {
-        program.instructions.extend(new);
-        if !gone {
+    program.instructions.reserve_exact(old.len() + before.len());
+    let mut before = before.into_iter().peekable();
+    for (i, instruction) in old.into_iter().enumerate() {
+        while let Some((_, new)) = before.next_if(|(at, _)| *at == i) {
+            program.instructions.push(new);
+        }
+        if gone.get(i) != Some(&true) {
             program.instructions.push(instruction);
         }
     }

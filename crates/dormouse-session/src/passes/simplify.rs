@@ -5,6 +5,7 @@ use dormouse_kernels::Spec;
 use dormouse_value::{BinaryOp, Dims, Op, ReduceOp, UnaryOp, Value, broadcast_dims, with_dtype};
 use smallvec::SmallVec;
 
+use crate::passes::uses::NOBODY;
 use crate::passes::{identity, op_of};
 use crate::program::{Action, Origin, Program, ValueId};
 
@@ -21,8 +22,8 @@ enum Instead {
     Other(Op, SmallVec<[ValueId; 3]>),
 }
 
-/// The instruction that computes each value, of those seen so far.
-type Producers = [Option<usize>];
+/// The instruction that computes each value, of those seen so far; [`NOBODY`] where none does.
+type Producers = [u32];
 
 type Rule = fn(&Program, &Producers, &Op, &[ValueId], &Spec) -> Option<Instead>;
 
@@ -37,49 +38,48 @@ pub(super) fn round(program: &mut Program) {
 /// Tries every rule on every instruction of one result, until none applies.
 fn rewrite(program: &mut Program, rules: &[Rule]) {
     let mut map = identity(program);
-    let mut producers = vec![None; program.values.len()];
+    let mut producers = vec![NOBODY; program.values.len()];
+    let mut changed = false;
     for i in 0..program.instructions.len() {
-        let mut instruction = program.instructions[i].clone();
-        for operand in &mut instruction.operands {
-            *operand = map[operand.index()];
+        if changed {
+            program.instructions[i].operands.iter_mut().for_each(|operand| *operand = map[operand.index()]);
         }
-        if let ([result], Action::Op(_)) = (instruction.results.as_slice(), &instruction.action) {
-            let (result, spec) = (*result, program.spec(*result).clone());
-            // A rule's outcome may be another rule's case; each makes the program smaller or nearer to its operands.
-            for _ in 0..8 {
-                let Action::Op(op) = &instruction.action else { break };
-                let found = rules.iter().find_map(|rule| rule(program, &producers, op, &instruction.operands, &spec));
-                match found {
-                    None => break,
-                    Some(Instead::Same(value)) => {
-                        map[result.index()] = value;
-                        break;
-                    }
-                    Some(Instead::Reshaped(value)) => {
-                        program.values[result.index()].origin = Origin::Alias(value);
-                        instruction.results.clear();
-                        break;
-                    }
-                    Some(Instead::Other(op, operands)) => {
-                        instruction.action = Action::Op(op);
-                        instruction.operands = operands;
-                    }
+        // A rule's outcome may be another rule's case; each makes the program smaller or nearer to its operands.
+        for _ in 0..8 {
+            let instruction = &program.instructions[i];
+            let (Action::Op(op), &[result]) = (&instruction.action, instruction.results.as_slice()) else { break };
+            let spec = program.spec(result);
+            let found = rules.iter().find_map(|rule| rule(program, &producers, op, &instruction.operands, spec));
+            let Some(found) = found else { break };
+            changed = true;
+            match found {
+                Instead::Same(value) => {
+                    map[result.index()] = value;
+                    break;
+                }
+                Instead::Reshaped(value) => {
+                    program.values[result.index()].origin = Origin::Alias(value);
+                    program.instructions[i].results.clear();
+                    break;
+                }
+                Instead::Other(op, operands) => {
+                    program.instructions[i].action = Action::Op(op);
+                    program.instructions[i].operands = operands;
                 }
             }
         }
-        for result in &instruction.results {
-            producers[result.index()] = Some(i);
-        }
-        program.instructions[i] = instruction;
+        program.instructions[i].results.iter().for_each(|result| producers[result.index()] = i as u32);
     }
-    // Aliases of values that have gone are of what stands for them now.
-    program.instructions.retain(|i| !i.results.is_empty());
-    program.replace(&map);
+    if changed {
+        // Aliases of values that have gone are of what stands for them now.
+        program.instructions.retain(|i| !i.results.is_empty());
+        program.replace(&map);
+    }
 }
 
 /// The operation that gives a value, and its operands.
 fn giver<'a>(program: &'a Program, producers: &Producers, value: ValueId) -> Option<(&'a Op, &'a [ValueId])> {
-    let instruction = &program.instructions[(*producers.get(value.index())?)?];
+    let instruction = program.instructions.get(*producers.get(value.index())? as usize)?;
     Some((op_of(instruction)?, &instruction.operands))
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::lower::{Request, lower};
 use crate::options::SessionOptions;
 use crate::stage::Progress;
+use dormouse_kernels::Spec;
 
 /// The program of some tensors, with every placeholder fed, after the passes.
 fn program(graph: &Graph, fetches: &[Tensor], feeds: &[(Tensor, &[usize])], allowed: Optimize) -> Program {
