@@ -133,7 +133,7 @@ fn plain() -> Vec<Row> {
         row(Op::Identity, [signed([2, 3])], first).also(&ANY),
         row(Op::Identity, [signed([])], first).also(&ANY),
         row(Op::StopGradient, [signed([2, 3])], first).also(&ANY).steps(),
-        row(Op::EnsureShape { shape: shape![?, 3] }, [signed([2, 3])], first).also(&ANY),
+        row(Op::EnsureShape { shape: Box::new(shape![?, 3]) }, [signed([2, 3])], first).also(&ANY),
         row(Op::CheckNumerics { message: "checked".to_owned() }, [signed([2, 3])], first),
     ]
 }

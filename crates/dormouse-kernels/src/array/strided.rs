@@ -363,7 +363,7 @@ mod tests {
                 x.at(&index.iter().zip(&begin).map(|(&i, &begin)| i + begin as usize).collect::<Vec<_>>())
             });
             let size = extents.iter().map(|&n| if rest { -1 } else { n as i64 }).collect();
-            let begin: smallvec::SmallVec<[i64; 4]> = begin.into_iter().collect();
+            let begin: smallvec::SmallVec<[i64; 2]> = begin.into_iter().collect();
             prop_assert_eq!(&run(&Op::Slice { begin: begin.clone(), size }, &[&x], &y).unwrap(), &expected);
             let like = Array::counting(DType::F64, &extents);
             prop_assert_eq!(run(&Op::SliceLike { begin }, &[&x, &like], &y).unwrap(), expected);
