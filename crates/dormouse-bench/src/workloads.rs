@@ -1,16 +1,19 @@
 //! The workloads: each builds its graph and gives a step to measure. Their numbers are drawn from seeds of their own, as the
 //! peers' are (`docs/benchmarks`), so that what they compute can be compared.
 
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dormouse::Result;
 use dormouse::prelude::*;
-use dormouse::session::{Arguments, Layout, Step as Prepared};
+use dormouse::session::{Arguments, Layout, Memory, Step as Prepared};
 
 mod images;
 mod networks;
 mod products;
 mod small;
+#[cfg(test)]
+mod tests;
 
 /// One step: a number it computed, or 0 where it reads none.
 type Step = Box<dyn FnMut() -> Result<f32>>;
@@ -42,8 +45,19 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 /// Whether steps print what they did.
 pub(crate) static TRACING: AtomicBool = AtomicBool::new(false);
 
+thread_local! {
+    /// How sessions of workloads run that this thread builds.
+    static OPTIONS: Cell<SessionOptions> = Cell::new(SessionOptions::default());
+    /// What the last step of this thread took in memory, where that is asked for.
+    static MEMORY: RefCell<Option<Memory>> = const { RefCell::new(None) };
+}
+
 /// Runs a prepared step.
-fn run<'a, L: Layout>(step: &Prepared<L>, arguments: impl Arguments<'a>) -> Result<L::Output> {
+fn run<'a, L: Layout>(step: &Prepared<L>, arguments: impl Arguments<'a> + Copy) -> Result<L::Output> {
+    if cfg!(test) {
+        let memory = step.memory(arguments)?;
+        MEMORY.set(Some(memory));
+    }
     if !TRACING.load(Ordering::Relaxed) {
         return Ok(step.run(arguments)?);
     }
@@ -59,7 +73,7 @@ pub(crate) fn value(dims: &[usize], numbers: Vec<f32>) -> Result<Value> {
 /// A session whose variables are initialized.
 pub(crate) fn awake(graph: &Graph) -> Result<Session> {
     let init = graph.initializer();
-    let session = Session::new(graph)?;
+    let session = Session::with_options(graph, OPTIONS.get())?;
     session.run(init, ())?;
     Ok(session)
 }

@@ -59,6 +59,11 @@ pub(crate) enum Kind {
     Node { place: Place, message: String },
     #[error("the run needs {bytes} bytes at once, which the system does not give")]
     TooLarge { bytes: u128 },
+    #[error(
+        "the run takes {needed} bytes for what it computes on its way, with all that may be computed twice, and its memory \
+         limit is {limit}; the most of it are {largest}"
+    )]
+    OverLimit { needed: usize, limit: usize, largest: String, place: Place },
 }
 
 /// A node, as errors name it: `"layer1/MatMul" (examples/mnist.rs:41)`.
@@ -95,7 +100,7 @@ impl Error {
             | Kind::FeedNumber { name, .. }
             | Kind::FeedShape { name, .. }
             | Kind::Uninitialized { name } => Some(name),
-            Kind::Node { place, .. } => Some(&place.name),
+            Kind::Node { place, .. } | Kind::OverLimit { place, .. } => Some(&place.name),
             Kind::Mistakes(_)
             | Kind::Value(_)
             | Kind::Dropped { .. }
@@ -110,7 +115,9 @@ impl Error {
     /// Where the node that failed was built, if one did.
     pub fn source_line(&self) -> Option<&Source> {
         match &*self.0 {
-            Kind::Node { place, .. } | Kind::NotFed { place, .. } => place.source.as_ref(),
+            Kind::Node { place, .. } | Kind::NotFed { place, .. } | Kind::OverLimit { place, .. } => {
+                place.source.as_ref()
+            }
             Kind::Mistakes(mistakes) => mistakes.as_slice().first().map(dormouse_graph::Mistake::source),
             Kind::Value(_)
             | Kind::Nested

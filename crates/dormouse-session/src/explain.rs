@@ -88,13 +88,14 @@ pub(crate) fn plan(graph: &Frozen, plan: &Plan) -> String {
     let flops: f64 = plan.steps.iter().map(|s| s.kernel.cost.flops).sum();
     let _ = writeln!(
         text,
-        "{} steps on {} threads, {} of them in the tail; about {:.1} µs on one core, {:.3} GFLOP; an arena of {} bytes",
+        "{} steps on {} threads, {} of them in the tail; about {:.1} µs on one core, {:.3} GFLOP; an arena of {} bytes, {} of them in use at one time",
         plan.steps.len(),
         plan.threads,
         plan.tail.steps.len(),
         nanos / 1e3,
         flops / 1e9,
-        plan.arena
+        plan.arena,
+        plan.most
     );
     for (i, step) in plan.steps.iter().enumerate() {
         let slots = &plan.slots[step.first..step.first + step.inputs + step.outputs];

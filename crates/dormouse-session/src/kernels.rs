@@ -26,6 +26,8 @@ pub(crate) struct Compiler {
     pub(crate) session: usize,
     /// What may be done.
     pub(crate) optimize: Optimize,
+    /// Bytes that an arena may have.
+    pub(crate) memory_limit: Option<usize>,
 }
 
 /// Code that was compiled, found by what it does and to what.

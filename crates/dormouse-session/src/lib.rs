@@ -12,7 +12,7 @@
 //!
 //! `fetch` and `feed` take the question apart; `prune` finds what it needs of the graph, and `lower` makes a `program` of
 //! it with every shape known, in `stage`s where a shape depends on numbers (`dynamic`); `passes`
-//! make it a better one; `kernels` compiles its instructions, `plan` gives every value a place (`placing`, `memory`) and says what waits for what
+//! make it a better one; `kernels` compiles its instructions, `plan` gives every value a place (`placing`, `memory`, and `rematerialize` where there is little) and says what waits for what
 //! (`schedule`); `execute` runs it over the `store`, which holds the variables, on the calling thread or with the help
 //! of a `team`. A `frame` is what one run of a plan has for itself. [`Session::explain`] shows all of it as text,
 //! [`Session::trace`] when it ran.
@@ -42,6 +42,8 @@ mod placing;
 mod plan;
 mod program;
 mod prune;
+mod rematerialize;
+mod report;
 mod schedule;
 mod session;
 mod snapshot;
@@ -54,6 +56,7 @@ pub use error::{Error, Result};
 pub use feed::{Arguments, Feed, FeedKey, FeedKeys, Feeds, IntoFeeds};
 pub use fetch::{Fetches, Layout, Nothing, One, OperationName, Target, Targets, operation};
 pub use options::{Optimize, SessionOptions};
+pub use report::{Living, Memory};
 pub use session::{Session, Step};
 pub use snapshot::Snapshot;
 pub use trace::{Peak, Trace, TracedStep};

@@ -14,6 +14,11 @@ const LOOKED_AT: usize = 32;
 /// A free place that more steps have left is not made part of a larger one.
 const LEAVERS: usize = 16;
 
+/// The arena may grow beyond what is taken at one time by one part of so many, so that steps need not wait for places.
+const SPARE: usize = 20;
+/// And to so many bytes in any case.
+const FEW_BYTES: usize = 1 << 16;
+
 #[derive(Clone, Debug)]
 struct Block {
     bytes: usize,
@@ -29,6 +34,10 @@ pub(crate) struct Blocks {
     free: BTreeMap<usize, Block>,
     by_size: BTreeSet<(usize, usize)>,
     end: usize,
+    /// Bytes of the places that are taken now, and the most that were so at one time, first in this step.
+    taken: usize,
+    most: usize,
+    most_at: u32,
     /// How many steps a place stays free before another takes it, so that steps beside each other do not have to wait.
     lag: u32,
 }
@@ -47,13 +56,19 @@ impl Blocks {
         self.end
     }
 
+    /// The most bytes that were taken at one time, and the step that first took so many.
+    pub(crate) fn most(&self) -> (usize, u32) {
+        (self.most, self.most_at)
+    }
+
     /// A place for step `now`, and the steps that have to be over before it may be written.
     pub(crate) fn take(&mut self, bytes: usize, now: u32) -> (usize, Steps) {
         let bytes = rounded(bytes);
-        let old = |block: &Block| block.since.saturating_add(self.lag) <= now;
-        let fitting =
-            self.by_size.range((bytes, 0)..).take(LOOKED_AT).find(|(_, at)| self.free.get(at).is_some_and(old));
-        let Some(&(_, offset)) = fitting else {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken > self.most {
+            (self.most, self.most_at) = (self.taken, now);
+        }
+        let Some(offset) = self.fitting(bytes, now) else {
             let offset = self.end;
             self.end = self.end.saturating_add(bytes);
             return (offset, Steps::new());
@@ -63,12 +78,31 @@ impl Blocks {
             let rest = Block { bytes: block.bytes - bytes, ..block.clone() };
             self.insert(offset + bytes, rest);
         }
+        self.end = self.end.max(offset + bytes);
         (offset, block.leavers)
+    }
+
+    /// The free place that so many bytes should go to, the last one being as long as needed; none where the arena should
+    /// rather grow by all of them. Of those free for long, the smallest; where the arena would grow beyond what was ever
+    /// taken, by more than a bit, any.
+    fn fitting(&self, bytes: usize, now: u32) -> Option<usize> {
+        let old = |block: &Block| block.since.saturating_add(self.lag) <= now;
+        let smallest = |may: &dyn Fn(&Block) -> bool| {
+            let mut large = self.by_size.range((bytes, 0)..).take(LOOKED_AT).map(|(_, offset)| *offset);
+            large.find(|offset| self.free.get(offset).is_some_and(may))
+        };
+        let last = self.free.last_key_value().filter(|(offset, block)| *offset + block.bytes == self.end);
+        let allowed = self.most.saturating_add(self.most / SPARE).max(FEW_BYTES);
+        smallest(&old)
+            .or_else(|| last.filter(|(_, block)| old(block)).map(|(offset, _)| *offset))
+            .or_else(|| (self.end.saturating_add(bytes) > allowed).then(|| smallest(&|_| true)).flatten())
+            .or_else(|| last.filter(|_| self.end.saturating_add(bytes) > allowed).map(|(offset, _)| *offset))
     }
 
     /// Gives a place back after step `now`.
     pub(crate) fn give_back(&mut self, offset: usize, bytes: usize, now: u32, leavers: Steps) {
         let mut block = Block { bytes: rounded(bytes), since: now, leavers };
+        self.taken -= block.bytes;
         let mut offset = offset;
         let few = |a: &Block, b: &Block| a.leavers.len() + b.leavers.len() <= LEAVERS;
         if self.free.get(&(offset + block.bytes)).is_some_and(|next| few(&block, next)) {

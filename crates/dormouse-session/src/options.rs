@@ -23,4 +23,9 @@ pub struct SessionOptions {
     /// Whether every run fails at the first tensor of floats, in the order of the graph, that is NaN or infinite. It
     /// names the node and its line, and costs a look at every number.
     pub check_numerics: bool,
+    /// The most bytes that a run may take for what it computes on its way to its results, without feeds, results, constants
+    /// and variables ([`Session::memory`](crate::Session::memory) tells how many they are). Where a plan needs more, values
+    /// that are read late are computed a second time rather than kept, element-wise ones first, until it fits; results keep
+    /// every bit. A request for which that does not do is an error that names what takes the most.
+    pub memory_limit: Option<usize>,
 }

@@ -1,6 +1,7 @@
 //! Placing: where every value of a program lies, and so which steps have to wait for each other. Apart from the plan,
 //! which puts the parts together.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use dormouse_graph::VariableId;
@@ -8,6 +9,7 @@ use dormouse_kernels::{Kernel, elementwise_inputs};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::kernels::Compiler;
 use crate::memory::{Blocks, Steps};
 use crate::plan::{COUNTER_BYTES, Commit, Location, Tail};
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
@@ -23,7 +25,7 @@ const WORTH_SHARING: f64 = 0.85;
 const LOOKED_AT: usize = 16;
 
 /// The operands whose buffer may be that of result `result`.
-fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> SmallVec<[usize; 4]> {
+pub(crate) fn may_share(instruction: &Instruction, kernel: &Kernel, result: usize) -> SmallVec<[usize; 4]> {
     match &instruction.action {
         Action::Loop(body) => elementwise_inputs(body),
         Action::Op(_)
@@ -76,7 +78,7 @@ pub(crate) struct Placing<'a> {
 
 impl<'a> Placing<'a> {
     /// Gives every value a place.
-    pub(crate) fn of(program: &'a Program, compiled: &'a [Arc<Kernel>], tail: &'a Tail, threads: usize) -> Self {
+    pub(crate) fn of(program: &'a Program, compiled: &'a [Arc<Kernel>], tail: &'a Tail, compiler: Compiler) -> Self {
         let mut users = vec![Steps::new(); program.values.len()];
         for (i, instruction) in program.instructions.iter().enumerate() {
             for value in instruction.results.iter().copied().chain(instruction.read()) {
@@ -107,9 +109,9 @@ impl<'a> Placing<'a> {
                 Origin::Feed(_) | Origin::Constant(_) | Origin::Computed | Origin::Alias(_) => None,
             })
             .collect();
-        let (waits, threads) = waits(program, compiled, tail, &users, threads);
-        // Steps that run beside each other must not wait for each other's places.
-        let lag = if waits.is_some() { 4 * threads as u32 } else { 0 };
+        let (waits, threads) = waits(program, compiled, tail, &users, compiler.threads);
+        // Steps that run beside each other must not wait for each other's places, as long as there is room.
+        let lag = if waits.is_some() && compiler.memory_limit.is_none() { 4 * threads as u32 } else { 0 };
         let draws = program.instructions.iter().filter(|i| matches!(i.action, Action::Random { .. })).count();
         let mut blocks = Blocks::new(lag);
         let counters = if draws > 0 { blocks.take(draws * COUNTER_BYTES, 0).0 } else { 0 };
@@ -158,6 +160,19 @@ impl<'a> Placing<'a> {
             let bytes = program.spec(*value).bytes();
             self.commits.push(Commit { variable: *variable, bytes, copied, in_place });
         }
+    }
+
+    /// The values that live in the arena during a step, the largest first.
+    pub(crate) fn living(&self, step: u32) -> Vec<ValueId> {
+        let lives = |value: &ValueId| {
+            let users = &self.users[value.index()];
+            let begun = self.tail.producers[value.index()].is_some_and(|producer| producer <= step);
+            let over = users.last().is_none_or(|last| *last < step) && !self.kept[value.index()];
+            matches!(self.locations[value.index()], Location::Arena(_)) && begun && !over
+        };
+        let mut living: Vec<ValueId> = (0..self.program.values.len() as u32).map(ValueId).filter(lives).collect();
+        living.sort_by_key(|value| Reverse(self.program.spec(*value).bytes()));
+        living
     }
 
     /// Whether the step that computes a variable's next value may write it over the old one: all others that read the

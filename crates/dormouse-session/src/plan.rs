@@ -11,14 +11,21 @@ use dormouse_graph::{Frozen, NodeId, VariableId};
 use dormouse_kernels::{Kernel, Spec, reserve};
 use dormouse_value::Value;
 
-use crate::error::{Kind, Result};
+use crate::error::{Kind, Place, Result};
 use crate::frame::Frame;
 use crate::kernels::{Compiler, kernels};
 use crate::lower::{Lowered, Request, place};
 use crate::placing::Placing;
 use crate::program::{Action, Instruction, Program};
+use crate::rematerialize::rematerialize;
 use crate::schedule::Task;
 use crate::stage::Next;
+
+/// How many of the values that live when the most do are told.
+const LARGEST: usize = 16;
+const LARGEST_TOLD: usize = 3;
+/// How often a plan over its limit is made again with less to live in it: what lies between places can only be known after.
+const ATTEMPTS: usize = 16;
 
 /// A draw's counter, a `u128`.
 pub(crate) const COUNTER_BYTES: usize = 16;
@@ -98,6 +105,10 @@ pub(crate) struct Plan {
     /// Threads that run it; 1 is the caller alone.
     pub(crate) threads: usize,
     pub(crate) arena: usize,
+    /// The most bytes of the arena that are in use at one time, the workers' scratch among them.
+    pub(crate) most: usize,
+    /// The largest values that live then, and the nodes they are of.
+    pub(crate) living: Vec<(NodeId, Spec)>,
     /// Where the workers' own scratch begins in the arena, and how much each has.
     pub(crate) local: usize,
     pub(crate) local_bytes: usize,
@@ -128,13 +139,8 @@ impl Plan {
         counter: impl Fn(usize) -> Arc<AtomicU64>,
     ) -> Result<Plan> {
         let Lowered { mut program, next } = lowered;
-        let threads = compiler.threads;
         let mut draws = Vec::new();
-        let mut compiled = kernels(&program, compiler).map_err(|(instruction, error)| {
-            let place = place(graph, program.instructions[instruction].node);
-            Kind::Node { place, message: error.to_string() }
-        })?;
-        let tail = Tail::of(&mut program, &mut compiled);
+        let (compiled, tail) = fitting(graph, &mut program, compiler)?;
         for instruction in &program.instructions {
             if let Action::Random { distribution, generator, .. } = instruction.action {
                 let blocks = reserve(distribution, program.spec(instruction.results[0]));
@@ -142,8 +148,15 @@ impl Plan {
                 draws.push((counter(generator), blocks));
             }
         }
+        let placing = Placing::of(&program, &compiled, &tail, compiler);
+        let (most, most_at) = placing.blocks.most();
+        let living = placing.living(most_at).into_iter().take(LARGEST).map(|value| {
+            let node = tail.producers[value.index()].map(|producer| program.instructions[producer as usize].node);
+            (node.unwrap_or(NodeId(u32::MAX)), program.spec(value).clone())
+        });
+        let living = living.collect();
         let Placing { locations, slots, firsts, shared, waits, blocks, threads, commits, result_of, counters, .. } =
-            Placing::of(&program, &compiled, &tail, threads);
+            placing;
         let head_steps = tail.start;
         let count = compiled.len();
         let (head_tasks, tail_tasks) = match waits {
@@ -208,6 +221,8 @@ impl Plan {
             tail: Part { steps: head_steps..count, tasks: tail_tasks },
             threads,
             arena,
+            most: most + threads * local_bytes,
+            living,
             local: blocks.end(),
             local_bytes,
             constants: program.constants,
@@ -220,6 +235,43 @@ impl Plan {
             recent: AtomicBool::new(true),
             frames: Mutex::new(Vec::new()),
         })
+    }
+}
+
+/// The kernels of a program, its instructions in order of head and tail, and changed to fit the memory limit, if there is one.
+fn fitting(graph: &Frozen, program: &mut Program, compiler: Compiler) -> Result<(Vec<Arc<Kernel>>, Tail)> {
+    let compile = |program: &mut Program| -> Result<(Vec<Arc<Kernel>>, Tail)> {
+        let mut compiled = kernels(program, compiler).map_err(|(instruction, error)| {
+            let place = place(graph, program.instructions[instruction].node);
+            Kind::Node { place, message: error.to_string() }
+        })?;
+        let tail = Tail::of(program, &mut compiled);
+        Ok((compiled, tail))
+    };
+    let (mut compiled, mut tail) = compile(program)?;
+    let Some(limit) = compiler.memory_limit else { return Ok((compiled, tail)) };
+    let (mut target, mut attempts) = (usize::MAX, 0..ATTEMPTS);
+    loop {
+        let placing = Placing::of(program, &compiled, &tail, compiler);
+        let local = compiled.iter().map(|k| k.local).max().unwrap_or(0).next_multiple_of(64);
+        let needed = placing.blocks.end().saturating_add(local.saturating_mul(placing.threads));
+        let Some(over) = needed.checked_sub(limit).filter(|over| *over > 0) else { return Ok((compiled, tail)) };
+        // What lives at one time has to be less by what there is too much of.
+        target = target.min(placing.blocks.most().0).saturating_sub(over);
+        let start = tail.start;
+        if attempts.next().is_none() || !rematerialize(program, &compiled, start, target) {
+            let placing = Placing::of(program, &compiled, &tail, compiler);
+            let living = placing.living(placing.blocks.most().1);
+            let places = living.iter().take(LARGEST_TOLD).filter_map(|value| {
+                let producer = tail.producers[value.index()]?;
+                Some((place(graph, program.instructions[producer as usize].node), program.spec(*value)))
+            });
+            let places: Vec<(Place, &Spec)> = places.collect();
+            let told: Vec<String> = places.iter().map(|(place, spec)| format!("{place}, {spec}")).collect();
+            let place = places.into_iter().next().map_or(Place { name: "?".to_owned(), source: None }, |told| told.0);
+            return Err(Kind::OverLimit { needed, limit, largest: told.join("; "), place }.into());
+        }
+        (compiled, tail) = compile(program)?;
     }
 }
 

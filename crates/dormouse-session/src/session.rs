@@ -26,6 +26,7 @@ use crate::lower::{Lowered, Request, lower, place};
 use crate::options::SessionOptions;
 use crate::passes;
 use crate::plan::Plan;
+use crate::report::Memory;
 use crate::stage::Progress;
 use crate::store::Store;
 use crate::team::Team;
@@ -173,6 +174,15 @@ impl<L: Layout> Step<L> {
         let without = results.iter_mut().enumerate().filter(|(i, _)| given.get(*i).copied().flatten().is_none());
         without.zip(own).for_each(|((_, result), value)| *result = value);
         Ok(())
+    }
+
+    /// What a run with these values takes in memory. Nothing is run.
+    ///
+    /// # Errors
+    /// As [`Session::memory`], and when there are not as many values as feeds.
+    pub fn memory<'a>(&self, arguments: impl Arguments<'a>) -> Result<Memory> {
+        let values = self.values(arguments)?;
+        self.inner.memory(&self.fetches, self.keys.iter().cloned().zip(values))
     }
 
     /// Runs, and tells a recorder what the run did.
@@ -474,10 +484,25 @@ impl Inner {
         Ok(text + "plan: " + &explain::plan(&self.graph, &plan))
     }
 
+    /// What a run takes in memory.
+    ///
+    /// # Errors
+    /// As [`Session::memory`].
+    pub(crate) fn memory<'a>(
+        &self,
+        fetches: &[Target],
+        feeds: impl Iterator<Item = (Target, Feed<'a>)>,
+    ) -> Result<Memory> {
+        let (request, _) = self.request(fetches, feeds)?;
+        let mut lowered = lower(&self.graph, &request, &Progress::default(), &self.generators, self.options)?;
+        passes::optimize(&mut lowered.program, self.options.optimize, |_, _| {});
+        Ok(Memory::of(&self.graph, &self.compile(request, lowered)?))
+    }
+
     fn compile(&self, request: Request, lowered: Lowered) -> Result<Plan> {
         let counter = |generator: usize| self.store.counter(generator);
-        let compiler =
-            Compiler { threads: self.team.threads(), session: self.address(), optimize: self.options.optimize };
+        let SessionOptions { optimize, memory_limit, .. } = self.options;
+        let compiler = Compiler { threads: self.team.threads(), session: self.address(), optimize, memory_limit };
         Plan::new(&self.graph, request, lowered, compiler, counter)
     }
 
