@@ -49,9 +49,7 @@ const PASSES: &[Pass] = &[
 pub(crate) fn optimize(program: &mut Program, allowed: Optimize, mut after: impl FnMut(&str, &Program)) {
     for (name, pass, least) in PASSES {
         if *least <= allowed {
-            let t_ = std::time::Instant::now();
             pass(program);
-            eprintln!("TT {name} {}", t_.elapsed().as_nanos());
             debug_assert_eq!(program.verify(), Ok(()), "after {name}");
             after(name, program);
         }

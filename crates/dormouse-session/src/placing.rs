@@ -77,8 +77,22 @@ pub(crate) struct Placing<'a> {
 }
 
 impl<'a> Placing<'a> {
-    /// Gives every value a place.
+    /// Gives every value a place: as they come, and again, all being known, where that needs less.
     pub(crate) fn of(program: &'a Program, compiled: &'a [Arc<Kernel>], tail: &'a Tail, compiler: Compiler) -> Self {
+        let placing = Self::at(program, compiled, tail, compiler, None);
+        match placing.blocks.better() {
+            Some(places) => Self::at(program, compiled, tail, compiler, Some(places)),
+            None => placing,
+        }
+    }
+
+    fn at(
+        program: &'a Program,
+        compiled: &'a [Arc<Kernel>],
+        tail: &'a Tail,
+        compiler: Compiler,
+        places: Option<Vec<usize>>,
+    ) -> Self {
         let mut users = vec![Steps::new(); program.values.len()];
         for (i, instruction) in program.instructions.iter().enumerate() {
             for value in instruction.results.iter().copied().chain(instruction.read()) {
@@ -113,7 +127,7 @@ impl<'a> Placing<'a> {
         // Steps that run beside each other must not wait for each other's places, as long as there is room.
         let lag = if waits.is_some() && compiler.memory_limit.is_none() { 4 * threads as u32 } else { 0 };
         let draws = program.instructions.iter().filter(|i| matches!(i.action, Action::Random { .. })).count();
-        let mut blocks = Blocks::new(lag);
+        let mut blocks = places.map_or_else(|| Blocks::new(lag), Blocks::settled);
         let counters = if draws > 0 { blocks.take(draws * COUNTER_BYTES, 0).0 } else { 0 };
         let mut placing = Placing {
             program,
