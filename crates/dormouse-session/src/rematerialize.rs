@@ -187,7 +187,8 @@ fn is_element_wise(instruction: &Instruction) -> bool {
     match &instruction.action {
         Action::Loop(_) | Action::LoopReduction(..) | Action::LoopColumns(..) => true,
         Action::Op(op) => fusible(op) || matches!(op, Op::BroadcastTo { .. } | Op::BroadcastLike),
-        Action::LossGradient(_)
+        Action::Epilogue(_)
+        | Action::LossGradient(_)
         | Action::SumRows { .. }
         | Action::UpdateRows(_)
         | Action::Custom(_)
@@ -203,6 +204,7 @@ fn loop_of(instruction: &Instruction) -> Option<(&Loop, usize)> {
         Action::LoopReduction(body, _) => Some((body, results - 1)),
         Action::LoopColumns(body, columns) => Some((body, results - columns.reduces.len())),
         Action::Op(_)
+        | Action::Epilogue(_)
         | Action::LossGradient(_)
         | Action::SumRows { .. }
         | Action::UpdateRows(_)
@@ -215,6 +217,7 @@ fn loop_of(instruction: &Instruction) -> Option<(&Loop, usize)> {
 fn may_clone(instruction: &Instruction, value: ValueId) -> bool {
     match &instruction.action {
         Action::Op(op) => !matches!(op, Op::CheckNumerics { .. }),
+        Action::Epilogue(_) => true,
         Action::Loop(_) | Action::LoopReduction(..) | Action::LoopColumns(..) => loop_of(instruction)
             .is_some_and(|(_, elements)| instruction.results.iter().take(elements).any(|result| *result == value)),
         Action::LossGradient(_)
