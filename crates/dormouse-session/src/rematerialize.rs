@@ -136,9 +136,8 @@ impl Lives {
             let nanos: f64 = clones.iter().map(|clone| kernels[*clone].cost.nanos).sum();
             let element_wise = clones.iter().all(|clone| is_element_wise(&program.instructions[*clone]));
             let rank = (!element_wise, nanos / (freed + FEW_BYTES) as f64);
-            let better = best
-                .as_ref()
-                .is_none_or(|(other, _)| rank.0 < other.0 || (rank.0 == other.0 && rank.1.total_cmp(&other.1).is_lt()));
+            let better =
+                best.as_ref().is_none_or(|(other, _)| rank.0.cmp(&other.0).then(rank.1.total_cmp(&other.1)).is_lt());
             if better {
                 best = Some((rank, Choice { value, before, clones }));
             }
