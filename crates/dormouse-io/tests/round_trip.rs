@@ -110,7 +110,7 @@ fn values_of_every_dtype_and_shape_come_back() {
     let path = Saver::new().save(&session, folder.path().join("all"), None).unwrap();
     let fresh = Session::new(&graph).unwrap();
     let report = Saver::new().restore(&fresh, &path).unwrap();
-    assert_eq!(report.restored.len(), 96);
+    assert_eq!(report.restored.len(), before.variables.len());
     let bytes = |s: &dormouse_session::Snapshot| -> Vec<_> {
         let named = |(n, v): (&String, &Value)| (n.clone(), v.dims(), v.as_bytes().unwrap().to_vec());
         s.variables.iter().map(named).collect()

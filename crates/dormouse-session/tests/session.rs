@@ -240,10 +240,11 @@ fn results_are_written_where_they_fit() {
     let x = graph.placeholder(DType::F32, shape![?]);
     let count = graph.variable(0_i64);
     let next = count.assign_add(1_i64);
+    let twice = x * 2.0;
     let init = graph.initializer();
     let session = Session::new(&graph).unwrap();
     session.run(init, ()).unwrap();
-    let step = session.prepare((x * 2.0, next.operation(), next), [x]).unwrap();
+    let step = session.prepare((twice, next.operation(), next), [x]).unwrap();
     let kept = Value::from([7.0_f32, 7.0]);
     let mut results = [kept.clone(), Value::from(0.0_f32)];
     let numbers = |v: &Value| v.to_vec::<f32>().unwrap();
@@ -270,8 +271,9 @@ fn a_prepared_step_makes_a_plan_for_each_shape() {
     let graph = Graph::new();
     let x = graph.placeholder(DType::F32, shape![..]);
     let y = graph.placeholder(DType::F32, shape![]);
+    let product = x.sum() * y;
     let session = Session::new(&graph).unwrap();
-    let step = session.prepare(x.sum() * y, (x, y)).unwrap();
+    let step = session.prepare(product, (x, y)).unwrap();
     for n in [3, 3, 5, 3, 0, 5] {
         let data = Array2::from_shape_fn((n, 2), |(i, j)| (i + j) as f32);
         let expected = data.sum() * 2.0;
