@@ -53,7 +53,7 @@ impl Session {
     /// Where shapes depend on numbers, it is the first stage of the run that is told about.
     ///
     /// ```
-    /// use dormouse_graph::{Elementwise, Graph};
+    /// use dormouse_graph::{Array, Elementwise, Graph, Linalg, Reduction};
     /// use dormouse_session::{Session, feeds};
     /// let graph = Graph::new();
     /// let x = graph.zeros(&[1000, 10]).exp();
