@@ -17,9 +17,9 @@ const LOOKED_AT: usize = 32;
 const LEAVERS: usize = 16;
 
 /// An arena that is larger than what is taken at one time by less than one part of so many needs no better places.
-const CLOSE: usize = 50;
+const CLOSE: usize = 12;
 /// Of more places, none are looked for: that takes as long as the square of their number.
-const SETTLED: usize = 4096;
+pub(crate) const SETTLED: usize = 4096;
 /// The arena may grow beyond what is taken at one time by one part of so many, so that steps need not wait for places.
 const SPARE: usize = 20;
 /// And to so many bytes in any case.
@@ -46,6 +46,8 @@ pub(crate) struct Blocks {
     most_at: u32,
     /// How many steps a place stays free before another takes it, so that steps beside each other do not have to wait.
     lag: u32,
+    /// Whether it is kept to even where the arena grows beyond what is taken at one time.
+    loose: bool,
     /// Every place that was taken, in order, and which of them begins where.
     taken_so_far: Vec<Taken>,
     newest_at: FxHashMap<usize, u32>,
@@ -70,6 +72,11 @@ impl Blocks {
         Blocks { lag, ..Blocks::default() }
     }
 
+    /// As [`Blocks::new`], of an arena that may grow so that no step has to wait for a place that is free since lately.
+    pub(crate) fn loose(lag: u32) -> Self {
+        Blocks { lag, loose: true, ..Blocks::default() }
+    }
+
     /// As others that were taken and given back in the same order, at these places.
     pub(crate) fn settled(places: Vec<usize>) -> Self {
         Blocks { settled: Some(places), ..Blocks::default() }
@@ -83,7 +90,7 @@ impl Blocks {
             return None;
         }
         let mut best = (self.end, None);
-        for lag in [self.lag, self.lag / 2, 0] {
+        for lag in [self.lag, self.lag / 2, self.lag / 4, 0] {
             let (end, places) = self.settle(lag);
             if end < best.0 {
                 best = (end, Some(places));
@@ -209,6 +216,7 @@ impl Blocks {
         };
         let last = self.free.last_key_value().filter(|(offset, block)| *offset + block.bytes == self.end);
         let allowed = self.most.saturating_add(self.most / SPARE).max(FEW_BYTES);
+        let allowed = if self.loose { usize::MAX } else { allowed };
         smallest(&old)
             .or_else(|| last.filter(|(_, block)| old(block)).map(|(offset, _)| *offset))
             .or_else(|| (self.end.saturating_add(bytes) > allowed).then(|| smallest(&|_| true)).flatten())

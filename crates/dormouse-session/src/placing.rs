@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::kernels::Compiler;
-use crate::memory::{Blocks, Steps};
+use crate::memory::{Blocks, SETTLED, Steps};
 use crate::plan::{COUNTER_BYTES, Commit, Location, Tail};
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 use crate::schedule::{Waits, Work};
@@ -127,7 +127,10 @@ impl<'a> Placing<'a> {
         // Steps that run beside each other must not wait for each other's places, as long as there is room.
         let lag = if waits.is_some() && compiler.memory_limit.is_none() { 4 * threads as u32 } else { 0 };
         let draws = program.instructions.iter().filter(|i| matches!(i.action, Action::Random { .. })).count();
-        let mut blocks = places.map_or_else(|| Blocks::new(lag), Blocks::settled);
+        // All places may be settled afterwards, if they are few.
+        let few = program.instructions.len() <= SETTLED;
+        let free = || if few { Blocks::loose(lag) } else { Blocks::new(lag) };
+        let mut blocks = places.map_or_else(free, Blocks::settled);
         let counters = if draws > 0 { blocks.take(draws * COUNTER_BYTES, 0).0 } else { 0 };
         let mut placing = Placing {
             program,

@@ -57,8 +57,9 @@ impl Session {
     /// use dormouse_session::{Session, feeds};
     /// let graph = Graph::new();
     /// let x = graph.zeros(&[1000, 10]).exp();
+    /// let sum = x.matmul(x.transpose()).sum();
     /// let session = Session::new(&graph)?;
-    /// let memory = session.memory(x.matmul(x.transpose()).sum(), feeds![])?;
+    /// let memory = session.memory(sum, feeds![])?;
     /// assert!(memory.arena < 5_000_000 && memory.live <= memory.arena);
     /// # Ok::<(), dormouse_session::Error>(())
     /// ```
