@@ -23,7 +23,7 @@ pub(crate) const SETTLED: usize = 4096;
 /// The arena may grow beyond what is taken at one time by one part of so many, so that steps need not wait for places.
 const SPARE: usize = 20;
 /// And to so many bytes in any case.
-const FEW_BYTES: usize = 1 << 16;
+const FEW_BYTES: usize = 1 << 17;
 
 #[derive(Clone, Debug)]
 struct Block {
