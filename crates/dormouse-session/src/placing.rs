@@ -15,8 +15,8 @@ use crate::plan::{COUNTER_BYTES, Commit, Location, Tail};
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 use crate::schedule::{Waits, Work};
 
-/// A plan that takes less runs on the calling thread alone: waking another takes longer than it would save.
-const BREAK_EVEN_NANOS: f64 = 40_000.0;
+/// A plan that takes less runs on the calling thread alone: asking another, who stands by, takes longer than it would save.
+const BREAK_EVEN_NANOS: f64 = 15_000.0;
 
 /// Other threads have to save so much of the time.
 const WORTH_SHARING: f64 = 0.85;
