@@ -2,9 +2,9 @@
 //! summed in order. It is apart from `linalg` because it knows strides and batches, not operations and shapes; the
 //! convolutions use its micro-kernel and its packing directly.
 //!
-//! A tile is a rectangle of the result over a part of the depth. Within it, for each block of the depth and for each
-//! strip of columns, the micro-kernel goes down the panels of rows: the strip stays in the first-level cache, the
-//! panels in the second.
+//! A tile is a rectangle of the result over a part of the depth. Within it, for each block of the depth, strips of columns are
+//! packed where that pays; then, for a group of panels of rows at a time, the micro-kernel goes down these panels for each
+//! strip: the strip stays in the first-level cache, the group's panels in the second, and all that they touch in few pages.
 
 #![allow(clippy::inline_always, reason = "code that stays apart from the dispatch misses its instruction set")]
 
