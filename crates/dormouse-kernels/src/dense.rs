@@ -18,7 +18,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::gemm::micro::{Counts, Float, MOST_PANELS, MOST_STRIPS, Operands, ROWS, Target, micro_tile, takes_two};
 use crate::gemm::pack::{Lines, pack_columns, pack_rows};
-use crate::gemm::tiling::Parts;
+use crate::gemm::tiling::{DEEPEST, Parts};
 use crate::kernel::with_float;
 use crate::{Args, Body, Cost, Kernel, KernelError, Spec, conv};
 
@@ -26,8 +26,6 @@ use crate::{Args, Body, Cost, Kernel, KernelError, Spec, conv};
 const FEW_ROWS: usize = 3;
 /// Strips of a group.
 const GROUP: usize = 8;
-/// Steps that are summed in registers before they are added to the result, where there are many rows.
-const DEEPEST: usize = 320;
 /// Multiply-adds that a tile is worth, about 10 µs.
 const TILE: usize = 1 << 20;
 /// The same of few rows, where the time goes into reading the weights: about 4 µs.
