@@ -25,6 +25,7 @@ mod math;
 mod nn;
 mod pool;
 mod precision;
+mod prefetch;
 mod random;
 mod reduction;
 

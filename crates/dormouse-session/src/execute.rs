@@ -16,7 +16,7 @@ use crate::buffer::{Buffer, Output};
 use crate::error::{Error, Kind, Result};
 use crate::frame::{Failure, Frame, constant};
 use crate::lower::place;
-use crate::plan::{COUNTER_BYTES, Location, Part, Plan, PlannedResult};
+use crate::plan::{COUNTER_BYTES, Location, Part, Plan};
 use crate::store::{Store, Visit};
 use crate::team::{Team, panicked, run_shared};
 use crate::trace::Recorder;
@@ -64,8 +64,8 @@ pub(crate) struct Surroundings<'a> {
 }
 
 /// Runs a plan. `feeds` are the buffers of the request's feeds, in order, of their specs; results that room is `given` for are
-/// written there, and the others handed back; an arena of [`OWN_ARENA`] or
-/// less need not be given.
+/// written there, and the others added to `values`, which are large to hand back; an arena of
+/// [`OWN_ARENA`](crate::frame::OWN_ARENA) or less need not be given.
 ///
 /// # Errors
 /// An uninitialized variable or what a kernel says; no variable has changed then, and no random number is used up.
@@ -75,9 +75,10 @@ pub(crate) fn execute(
     feeds: &[*const u8],
     arena: Option<&Buffer>,
     given: &[Given],
-) -> Result<Values> {
+    values: &mut Values,
+) -> Result<()> {
     let mut visit = around.store.enter(&plan.writes, !plan.reads.is_empty());
-    execute_within(around, &mut visit, plan, feeds, arena, given)
+    execute_within(around, &mut visit, plan, feeds, arena, given, values)
 }
 
 /// As [`execute`], of a run that has entered the store.
@@ -91,7 +92,8 @@ pub(crate) fn execute_within(
     feeds: &[*const u8],
     arena: Option<&Buffer>,
     given: &[Given],
-) -> Result<Values> {
+    values: &mut Values,
+) -> Result<()> {
     if let Some(variable) = plan.reads.iter().find(|v| visit.table()[v.index()].is_none()) {
         let name = around.graph.variable_name(*variable).unwrap_or("?").to_owned();
         return Err(Kind::Uninitialized { name }.into());
@@ -131,7 +133,9 @@ pub(crate) fn execute_within(
         frames.push(frame);
     }
     drop(frames);
-    outcome.map(|()| results.into_iter().filter_map(Room::into_value).collect())
+    outcome?;
+    values.extend(results.into_iter().filter_map(Room::into_value));
+    Ok(())
 }
 
 /// Where a run of a plan in this arena has drawn from.
@@ -166,11 +170,12 @@ struct Run<'a, 'v> {
 impl Run<'_, '_> {
     fn all(&mut self) -> Result<()> {
         let plan = self.plan;
-        let room = |(i, result): (usize, &PlannedResult)| match self.given.get(i) {
-            Some(Some(place)) => Ok(Room::Given(*place)),
-            Some(None) | None => Output::new(&result.spec).map(Room::Own),
-        };
-        self.results = plan.results.iter().enumerate().map(room).collect::<Result<_>>()?;
+        for (i, result) in plan.results.iter().enumerate() {
+            self.results.push(match self.given.get(i) {
+                Some(Some(place)) => Room::Given(*place),
+                Some(None) | None => Room::Own(Output::new(&result.spec)?),
+            });
+        }
         for (i, commit) in plan.commits.iter().enumerate().filter(|(_, c)| !c.in_place) {
             self.nexts[i] = Some(self.around.store.spare(commit.variable, commit.bytes)?);
         }

@@ -302,9 +302,10 @@ impl Frame {
 
     /// What failed, if something did; the frame forgets it.
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        if self.failed.swap(u32::MAX, Ordering::Relaxed) == u32::MAX {
+        if self.failed.load(Ordering::Relaxed) == u32::MAX {
             return None;
         }
+        self.failed.store(u32::MAX, Ordering::Relaxed);
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -155,11 +155,12 @@ impl<L: Layout> Step<L> {
         if results.len() != expected {
             return Err(Kind::Results { expected, got: results.len() }.into());
         }
-        let values = self.values(arguments)?;
+        let (mut values, mut places) = (FedValues::new(), Places::new());
+        self.values(arguments, &mut values)?;
         let last = self.plan.load();
-        let fitting = last.as_ref().and_then(|plan| Some((plan, fitting(plan, &values)?)));
-        let mut given = SmallVec::<[Given; 2]>::new();
-        let own = if let Some((plan, feeds)) = fitting {
+        let fitting = last.as_ref().filter(|plan| fitting(plan, &values, &mut places));
+        let (mut given, mut own) = (SmallVec::<[Given; 2]>::new(), Values::new());
+        if let Some(plan) = fitting {
             if is_computing(self.inner.address()) {
                 return Err(Kind::Nested.into());
             }
@@ -167,10 +168,10 @@ impl<L: Layout> Step<L> {
                 let fits = result.dtype() == planned.spec.dtype && result.shape() == planned.spec.dims.as_slice();
                 given.push(if fits { result.as_mut_ptr().and_then(NonNull::new) } else { None });
             }
-            self.inner.run_whole(plan, &feeds, &given, None)?
+            self.inner.run_whole(plan, &places, &given, None, &mut own)?;
         } else {
-            self.run_planned(values, None)?
-        };
+            self.run_planned(values, None, &mut own)?;
+        }
         let without = results.iter_mut().enumerate().filter(|(i, _)| given.get(*i).copied().flatten().is_none());
         without.zip(own).for_each(|((_, result), value)| *result = value);
         Ok(())
@@ -181,7 +182,8 @@ impl<L: Layout> Step<L> {
     /// # Errors
     /// As [`Session::memory`], and when there are not as many values as feeds.
     pub fn memory<'a>(&self, arguments: impl Arguments<'a>) -> Result<Memory> {
-        let values = self.values(arguments)?;
+        let mut values = FedValues::new();
+        self.values(arguments, &mut values)?;
         self.inner.memory(&self.fetches, self.keys.iter().cloned().zip(values))
     }
 
@@ -194,53 +196,59 @@ impl<L: Layout> Step<L> {
         arguments: impl Arguments<'a>,
         recorder: Option<&Recorder>,
     ) -> Result<L::Output> {
-        let values = self.values(arguments)?;
+        let (mut values, mut places, mut results) = (FedValues::new(), Places::new(), Values::new());
+        self.values(arguments, &mut values)?;
         let last = self.plan.load();
-        let fitting = last.as_ref().and_then(|plan| Some((plan, fitting(plan, &values)?)));
-        let results = if let Some((plan, feeds)) = fitting {
+        let fitting = last.as_ref().filter(|plan| fitting(plan, &values, &mut places));
+        if let Some(plan) = fitting {
             if is_computing(self.inner.address()) {
                 return Err(Kind::Nested.into());
             }
-            self.inner.run_whole(plan, &feeds, &[], recorder)?
+            self.inner.run_whole(plan, &places, &[], recorder, &mut results)?;
         } else {
-            self.run_planned(values, recorder)?
-        };
+            self.run_planned(values, recorder, &mut results)?;
+        }
         Ok(self.layout.assemble(&mut results.into_iter()))
     }
 
-    /// The feeds' values, as many as there are feeds.
-    fn values<'a>(&self, arguments: impl Arguments<'a>) -> Result<SmallVec<[Feed<'a>; 4]>> {
-        let mut values = SmallVec::<[Feed<'_>; 4]>::new();
+    /// Adds the feeds' values, as many as there are feeds, to `values`, which are large to hand back.
+    fn values<'a>(&self, arguments: impl Arguments<'a>, values: &mut FedValues<'a>) -> Result<()> {
         arguments.each(&mut |value| values.push(value));
         if values.len() != self.keys.len() {
             return Err(Kind::Arguments { expected: self.keys.len(), got: values.len() }.into());
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Runs a plan that is looked for, or made, and keeps it for the next run.
-    fn run_planned(&self, values: SmallVec<[Feed<'_>; 4]>, recorder: Option<&Recorder>) -> Result<Values> {
+    fn run_planned(&self, values: FedValues<'_>, recorder: Option<&Recorder>, results: &mut Values) -> Result<()> {
         let feeds = self.keys.iter().cloned().zip(values);
-        let (plan, results) = self.inner.run_planned(&self.fetches, feeds, recorder)?;
+        let plan = self.inner.run_planned(&self.fetches, feeds, recorder, results)?;
         self.plan.store(Some(plan));
-        Ok(results)
+        Ok(())
     }
 }
 
-/// Where these feeds lie, if a plan that is a whole run was made for their dtypes and shapes and they are in row-major order.
-fn fitting(plan: &Plan, values: &[Feed<'_>]) -> Option<SmallVec<[*const u8; 4]>> {
-    if plan.next.is_some() {
-        return None;
-    }
-    let place = |(value, (_, spec)): (&Feed<'_>, &(Output, Spec))| {
-        let (dtype, shape, bytes) = match value {
-            Feed::Owned(value) => (value.dtype(), value.shape(), value.as_bytes()),
-            Feed::View(view) => (view.dtype(), view.shape(), view.as_bytes()),
-            Feed::Weak(_) => return None,
-        };
-        (dtype == spec.dtype && shape == spec.dims.as_slice()).then_some(bytes?.as_ptr())
-    };
-    values.iter().zip(&plan.request.feeds).map(place).collect()
+/// The values of a step's feeds.
+type FedValues<'a> = SmallVec<[Feed<'a>; 4]>;
+
+/// Where feeds lie.
+type Places = SmallVec<[*const u8; 4]>;
+
+/// Whether a plan that is a whole run was made for these feeds' dtypes and shapes and they are in row-major order; where they
+/// lie is added to `places`.
+fn fitting(plan: &Plan, values: &[Feed<'_>], places: &mut Places) -> bool {
+    plan.next.is_none()
+        && values.iter().zip(&plan.request.feeds).all(|(value, (_, spec))| {
+            let (dtype, shape, bytes) = match value {
+                Feed::Owned(value) => (value.dtype(), value.shape(), value.as_bytes()),
+                Feed::View(view) => (view.dtype(), view.shape(), view.as_bytes()),
+                Feed::Weak(_) => return false,
+            };
+            let fits = dtype == spec.dtype && shape == spec.dims.as_slice();
+            places.extend(bytes.filter(|_| fits).map(<[u8]>::as_ptr));
+            fits && bytes.is_some()
+        })
 }
 
 /// A target, looked up.
@@ -330,7 +338,9 @@ impl Inner {
         feeds: impl Iterator<Item = (Target, Feed<'a>)>,
         recorder: Option<&Recorder>,
     ) -> Result<Values> {
-        self.run_planned(fetches, feeds, recorder).map(|(_, results)| results)
+        let mut results = Values::new();
+        self.run_planned(fetches, feeds, recorder, &mut results)?;
+        Ok(results)
     }
 
     /// As [`Inner::run`], with the plan that was run first.
@@ -342,19 +352,20 @@ impl Inner {
         fetches: &[Target],
         feeds: impl Iterator<Item = (Target, Feed<'a>)>,
         recorder: Option<&Recorder>,
-    ) -> Result<(Arc<Plan>, Values)> {
+        results: &mut Values,
+    ) -> Result<Arc<Plan>> {
         if is_computing(self.address()) {
             return Err(Kind::Nested.into());
         }
         let (request, fed) = self.request(fetches, feeds)?;
         let plan = self.plan(request, None)?;
-        let results = if plan.next.is_some() {
-            self.run_in_stages(Arc::clone(&plan), fed, recorder)?
+        if plan.next.is_some() {
+            results.extend(self.run_in_stages(Arc::clone(&plan), fed, recorder)?);
         } else {
-            let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
-            self.run_whole(&plan, &pointers, &[], recorder)?
-        };
-        Ok((plan, results))
+            let pointers: Places = fed.iter().map(Fed::as_ptr).collect();
+            self.run_whole(&plan, &pointers, &[], recorder, results)?;
+        }
+        Ok(plan)
     }
 
     /// Runs a plan that is a whole run, as [`execute`] does.
@@ -367,16 +378,17 @@ impl Inner {
         feeds: &[*const u8],
         given: &[Given],
         recorder: Option<&Recorder>,
-    ) -> Result<Values> {
+        results: &mut Values,
+    ) -> Result<()> {
         if !plan.recent.load(Ordering::Relaxed) {
             plan.recent.store(true, Ordering::Relaxed);
         }
         let around = Surroundings { graph: &self.graph, store: &self.store, team: &self.team, recorder };
         if plan.arena <= OWN_ARENA {
-            return execute(around, plan, feeds, None, given);
+            return execute(around, plan, feeds, None, given, results);
         }
         let arena = self.arena(plan.arena)?;
-        let outcome = execute(around, plan, feeds, Some(&arena), given);
+        let outcome = execute(around, plan, feeds, Some(&arena), given, results);
         self.keep(arena);
         outcome
     }
@@ -394,14 +406,15 @@ impl Inner {
         let (mut plan, mut progress) = (Arc::clone(&first), Progress::default());
         let mut drawn: Vec<(Arc<Plan>, usize, u64)> = Vec::new();
         let outcome = loop {
-            let pointers: SmallVec<[*const u8; 4]> = fed.iter().map(Fed::as_ptr).collect();
+            let pointers: Places = fed.iter().map(Fed::as_ptr).collect();
             let outcome = self.arena(plan.arena).and_then(|arena| {
-                let outcome = execute_within(around, &mut visit, &plan, &pointers, Some(&arena), &[]);
+                let mut results = Values::new();
+                let outcome = execute_within(around, &mut visit, &plan, &pointers, Some(&arena), &[], &mut results);
                 if outcome.is_ok() {
                     drawn.extend((0..plan.draws.len()).map(|i| (Arc::clone(&plan), i, first_drawn(&plan, i, &arena))));
                 }
                 self.keep(arena);
-                outcome
+                outcome.map(|()| results)
             });
             let (Some(next), Ok(results)) = (&plan.next, &outcome) else { break outcome };
             let advanced = next.advance(&self.graph, self.address(), &progress, results.to_vec()).and_then(

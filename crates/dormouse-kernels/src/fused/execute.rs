@@ -6,10 +6,15 @@
 use std::ops::Range;
 
 use crate::kernel::{Args, Body};
-use crate::{KernelError, Loop};
+use crate::{KernelError, Loop, prefetch};
 
 use super::inputs::Source;
 use super::{Instruction, Lowered, TILE, dtype_of, registers};
+
+/// Bytes from which on an input is fetched ahead.
+const FAR: usize = 1 << 20;
+/// How many tiles ahead.
+const AHEAD: usize = 2;
 
 /// An output: the slot of its value, and which inputs may share its buffer.
 #[derive(Debug)]
@@ -30,6 +35,16 @@ struct Input {
     scratch: usize,
 }
 
+/// An input that is read where it lies and is too large for a core's own cache.
+#[derive(Debug)]
+struct Far {
+    input: usize,
+    /// Bytes of an element.
+    size: usize,
+    /// Bytes of a tile to come that are fetched before each instruction: all at once would wait for each other.
+    share: usize,
+}
+
 /// The code of a [`Loop`].
 #[derive(Debug)]
 pub(crate) struct Fused {
@@ -37,6 +52,7 @@ pub(crate) struct Fused {
     /// Elements of a work tile.
     work: usize,
     inputs: Vec<Input>,
+    far: Vec<Far>,
     instructions: Vec<Instruction>,
     /// Where each instruction's register lies, in bytes from the start of local scratch.
     registers: Vec<usize>,
@@ -56,7 +72,7 @@ impl Fused {
         let base = local;
         let register = |k: usize| base + k * tile * widest;
         local += registers * tile * widest;
-        let inputs = sources
+        let inputs: Vec<Input> = sources
             .into_iter()
             .zip(&l.inputs)
             .map(|(source, input)| {
@@ -65,6 +81,12 @@ impl Fused {
                 Input { source, size, scratch }
             })
             .collect();
+        let count = lowered.instructions.len().max(1);
+        let far = |(input, Input { source, size, .. }): (usize, &Input)| {
+            let share = (TILE * size).div_ceil(count).next_multiple_of(prefetch::LINE);
+            (*source == Source::Direct && len * size >= FAR).then_some(Far { input, size: *size, share })
+        };
+        let far = inputs.iter().enumerate().filter_map(far).collect();
         let registers: Vec<usize> = assigned.into_iter().map(|k| register(k as usize)).collect();
         let elementwise = super::elementwise_inputs(l);
         let outputs = l
@@ -82,7 +104,7 @@ impl Fused {
                 }
             })
             .collect();
-        Fused { len, work, inputs, instructions: lowered.instructions, registers, outputs, local }
+        Fused { len, work, inputs, far, instructions: lowered.instructions, registers, outputs, local }
     }
 
     /// A loop without instructions: an input straight to an output.
@@ -153,7 +175,11 @@ impl Fused {
                         pointers.add(output.slot).write(to);
                     }
                 }
-                for instruction in &self.instructions {
+                for (k, instruction) in self.instructions.iter().enumerate() {
+                    for far in &self.far {
+                        let next = inputs[far.input].wrapping_add(start * far.size + AHEAD * TILE * far.size);
+                        prefetch::lines(next.wrapping_add(k * far.share), far.share);
+                    }
                     let [a, b, c] = instruction.operands;
                     let operands = [
                         pointers.add(a as usize).read(),

@@ -4,6 +4,8 @@
 use dormouse_value::Element;
 use pulp::Simd;
 
+use crate::prefetch;
+
 /// Rows of a panel at most: with two vectors a row, 12 accumulators and 4 free registers out of AVX2's 16.
 pub(crate) const ROWS: usize = 6;
 
@@ -310,14 +312,9 @@ impl<T: Float, const P: usize, const N: usize> Place<T, P, N> {
 /// Begins to fetch what `N` strips from `row` on hold into the first-level cache.
 #[inline(always)]
 pub(super) fn fetch<T: Float, const N: usize>(row: *const T) {
-    #[cfg(target_arch = "x86_64")]
     for n in 0..N {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch is a hint, which no address makes fail.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(n * T::COLUMNS).cast()) };
+        prefetch::line(row.wrapping_add(n * T::COLUMNS).cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
 }
 
 /// Writes rows of sums to where the target begins, or adds them.

@@ -10,6 +10,8 @@ const LN_2_HIGH: f32 = 0.693_145_75;
 const LN_2_LOW: f32 = 1.428_606_8e-6;
 /// 1.5 · 2²³: adding it rounds to a whole number, which then stands in the low bits.
 const WHOLE: f32 = 12_582_912.0;
+/// [`WHOLE`] and the bias of an exponent: the whole number in the low bits then is an exponent as floats hold it.
+const BIASED: f32 = WHOLE + 127.0;
 /// π/2 in three parts of 24 bits, each cut off, not rounded.
 const PI_2: [f32; 3] = [f32::from_bits(0x3fc9_0fda), 7.549_789_4e-8, 5.390_303e-15];
 /// The largest angle that the three parts of π/2 reduce.
@@ -32,6 +34,18 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
         odd = odd.mul_add(square, coefficients[i]);
     }
     odd.mul_add(x, even)
+}
+
+/// c₀ + c₁x + c₂x² + …, each operation after the other: fewer, where much else is at hand.
+#[inline(always)]
+fn horner<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+    let mut i = N - 1;
+    let mut y = coefficients[i];
+    while i > 0 {
+        i -= 1;
+        y = y.mul_add(x, coefficients[i]);
+    }
+    y
 }
 
 /// 2ⁿ of a whole number that [`WHOLE`] was added to, −126 ≤ n ≤ 127.
@@ -162,15 +176,17 @@ pub(super) fn ln_1p(x: f32) -> f32 {
 pub(super) fn tanh(x: f32) -> f32 {
     let a = x.abs();
     let bounded = if a > 10.0 { 10.0 } else { a };
-    let (n, r) = split_exponent(2.0 * bounded);
-    let scale = power_of_two(n + WHOLE);
-    // tanh a = e / (e + 2), e = e²ᵃ − 1 = 2ⁿ(1 + r + c) − 1
-    let e = scale.mul_add(expm1_tail(r), scale.mul_add(r, scale - 1.0));
+    // 2a = n·ln 2 + 2r. Where n is large, e⁻²ᵃ is small beside 1, so that one part of ln 2 is enough.
+    let shifted = bounded.mul_add(2.0 * LOG2_E, BIASED);
+    let r = (shifted - BIASED).mul_add(-0.5 * std::f32::consts::LN_2, bounded);
+    let scale = f32::from_bits(shifted.to_bits() << 23);
+    // tanh a = e / (e + 2), e = e²ᵃ − 1 = 2ⁿ(1 + t) − 1
+    let t = r * horner(r, [2.0, 2.0, 1.333_321_7, 0.666_662_2, 0.267_797_74, 0.089_228_03]);
+    let e = scale.mul_add(t, scale - 1.0);
     let large = e / (e + 2.0);
     let square = bounded * bounded;
-    let t = polynomial(square, [-0.333_333_28, 0.133_328_33, -0.053_811_16, 0.019_902_162]);
-    let small = (bounded * square).mul_add(t, bounded);
-    (if bounded < 0.3 { small } else { large }).copysign(x)
+    let small = (bounded * square).mul_add(horner(square, [-0.333_331_53, 0.133_192_14, -0.050_814_04]), bounded);
+    (if bounded < 0.28 { small } else { large }).copysign(x)
 }
 
 #[inline(always)]
