@@ -267,8 +267,8 @@ impl<'a> Pass<'a> {
                 ys.push((y, dy.map(|dy| fitting(graph, y, dy))));
             }
         }
-        let last = ys.iter().map(|(y, _)| y.output().node.0 + 1).max().unwrap_or(0);
-        let nodes: Vec<Arc<Node>> = (0..last).map_while(|i| graph.node(NodeId(i))).collect();
+        let end = ys.iter().map(|(y, _)| y.output().node.0 + 1).max().unwrap_or(0);
+        let nodes = graph.nodes_before(NodeId(end));
         let mut reads: FxHashMap<VariableId, Vec<Output>> = FxHashMap::default();
         for (i, node) in (0..).zip(&nodes) {
             if let NodeKind::Variable(v) | NodeKind::Read(v) | NodeKind::Initialized(v) = node.kind {
@@ -296,9 +296,9 @@ impl<'a> Pass<'a> {
             let mut sums = self.walk(graph);
             let outputs = std::mem::take(&mut self.outputs);
             let found = outputs.iter().map(|outputs| {
-                let parts: Vec<Tensor> =
-                    outputs.iter().filter_map(|o| sums.get_mut(o).and_then(|p| sum(graph, p))).collect();
-                let mut parts: Vec<Tensor> = parts.into_iter().rev().collect();
+                let parts = outputs.iter().filter_map(|o| sums.get_mut(o).and_then(|p| sum(graph, p)));
+                let mut parts: Parts = parts.collect();
+                parts.reverse();
                 sum(graph, &mut parts)
             });
             let found = found.collect();
@@ -307,15 +307,17 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// What reaches each output, newest reader first; one entry once it has been summed.
-    fn walk(&mut self, graph: &'static Graph) -> FxHashMap<Output, Vec<Tensor>> {
-        let reached = self.reached(&self.outputs.iter().flatten().copied().collect());
-        let mut sums: FxHashMap<Output, Vec<Tensor>> = FxHashMap::default();
+    /// What reaches each of the sources' outputs, newest reader first; one entry once it has been summed.
+    fn walk(&mut self, graph: &'static Graph) -> FxHashMap<Output, Parts> {
+        let sources: FxHashSet<Output> = self.outputs.iter().flatten().copied().collect();
+        let reached = self.reached(&sources);
+        // Of the outputs that lie before the newest node that is left to differentiate, so that they stay few.
+        let mut sums: FxHashMap<Output, Parts> = FxHashMap::default();
         for &(y, dy) in self.ys.iter().rev() {
             sums.entry(y.output()).or_default().push(dy.unwrap_or_else(|| y.ones_like()));
         }
         for (i, node) in self.nodes.iter().enumerate().rev() {
-            let wanted: SmallVec<[bool; 3]> = node.operands.iter().map(|o| reached.contains(o)).collect();
+            let wanted: SmallVec<[bool; 3]> = node.operands.iter().map(|o| reached.contains(*o)).collect();
             let id = NodeId(i as u32);
             if !wanted.contains(&true) || self.stops.contains(&id) {
                 continue;
@@ -329,7 +331,11 @@ impl<'a> Pass<'a> {
                 let build = || {
                     let mut dy: SmallVec<[Option<Tensor>; 2]> = smallvec![None; node.facts.len()];
                     for part in parts {
-                        dy[part.port as usize] = sums.get_mut(&part).and_then(|p| sum(graph, p));
+                        dy[part.port as usize] = if sources.contains(&part) {
+                            sums.get_mut(&part).and_then(|p| sum(graph, p))
+                        } else {
+                            sums.remove(&part).and_then(|mut p| sum(graph, &mut p))
+                        };
                     }
                     let found = differentiate(graph, id, node, &wanted, &dy);
                     let carried = node.operands.iter().zip(&wanted).map(|(o, wanted)| *wanted && self.carries(*o));
@@ -393,12 +399,11 @@ impl<'a> Pass<'a> {
     }
 
     /// The outputs that depend on these, and these.
-    fn reached(&self, from: &FxHashSet<Output>) -> FxHashSet<Output> {
-        let mut reached = from.clone();
+    fn reached<'f>(&self, from: &'f FxHashSet<Output>) -> Reached<'f> {
+        let mut reached = Reached { from, nodes: vec![false; self.nodes.len()] };
         for (i, node) in (0..).zip(&self.nodes) {
-            if !self.stops.contains(&NodeId(i)) && node.operands.iter().any(|o| reached.contains(o)) {
-                reached.extend((0..).zip(&node.facts).map(|(port, _)| Output { node: NodeId(i), port }));
-            }
+            let depends = !self.stops.contains(&NodeId(i)) && node.operands.iter().any(|o| reached.contains(*o));
+            reached.nodes[i as usize] = depends;
         }
         reached
     }
@@ -432,15 +437,32 @@ impl<'a> Pass<'a> {
             return graph.mistake(format!("gradients: {y} is {dtype}, which has no gradient; cast it to a float"));
         }
         let of_source = self.sources.iter().zip(&self.outputs).filter(|(s, _)| s.name() == x);
-        let reached = self.reached(&of_source.flat_map(|(_, o)| o.iter().copied()).collect());
+        let from = of_source.flat_map(|(_, o)| o.iter().copied()).collect();
+        let reached = self.reached(&from);
         let blocking = self.blocked.iter().map(|id| &self.nodes[id.index()]);
-        let mut blocking = blocking.filter(|n| n.operands.iter().any(|o| reached.contains(o)));
+        let mut blocking = blocking.filter(|n| n.operands.iter().any(|o| reached.contains(*o)));
         match blocking.next() {
             Some(node) => {
                 graph.mistake(format!("gradients: no gradient of {y} reaches {x}: {} passes none", node.name))
             }
             None => graph.mistake(format!("gradients: {y} does not depend on {x}")),
         }
+    }
+}
+
+/// What reaches one tensor.
+type Parts = SmallVec<[Tensor; 1]>;
+
+/// Outputs that depend on some.
+struct Reached<'a> {
+    from: &'a FxHashSet<Output>,
+    /// Of each node, whether all its outputs do.
+    nodes: Vec<bool>,
+}
+
+impl Reached<'_> {
+    fn contains(&self, output: Output) -> bool {
+        self.nodes.get(output.node.index()) == Some(&true) || self.from.contains(&output)
     }
 }
 
@@ -469,7 +491,7 @@ fn branches(graph: &Graph, branch: Option<BranchId>) -> impl Iterator<Item = (Br
 }
 
 /// The sum of what reached one tensor, oldest reader first; keeps it as the one entry. Of slices it is slices.
-fn sum(graph: &Graph, parts: &mut Vec<Tensor>) -> Option<Tensor> {
+fn sum(graph: &Graph, parts: &mut Parts) -> Option<Tensor> {
     if parts.len() > 1 {
         parts.reverse();
         let total = IndexedSlices::of_sum(parts).map_or_else(|| graph.apply(Op::AddN, parts), IndexedSlices::dense);

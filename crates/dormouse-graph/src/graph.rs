@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dormouse_value::{DType, Op, Shape, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::context::{self, Reuse, Scope};
@@ -132,14 +132,19 @@ impl Graph {
         draft: Draft,
         mistake: Option<String>,
     ) -> NodeId {
-        let (at, scope, control, gradient_of, branch) = context::with(self.id, |c| {
+        let (at, scope, wanted, control, gradient_of, branch) = context::with(self.id, |c| {
             let control: SmallVec<[NodeId; 2]> = c.control().iter().copied().collect();
-            (c.charge(caller), c.names().to_owned(), control, c.gradient_of.last().copied(), c.branch())
+            let scope = if mistake.is_some() { c.names().to_owned() } else { String::new() };
+            let wanted = match naming {
+                Naming::Scoped(name) => [c.names(), name].concat(),
+                Naming::Claimed(_) => String::new(),
+            };
+            (c.charge(caller), scope, wanted, control, c.gradient_of.last().copied(), c.branch())
         });
         self.with(|s| {
-            let name = match naming {
-                Naming::Scoped(name) => s.names.unique(&format!("{scope}{name}")),
-                Naming::Claimed(name) => name.to_owned(),
+            let name: Arc<str> = match naming {
+                Naming::Scoped(_) => s.names.unique(&wanted).into(),
+                Naming::Claimed(name) => name.into(),
             };
             let source = s.source(at);
             let dead = draft.operands.iter().any(|o| o.node == DEAD);
@@ -152,8 +157,7 @@ impl Graph {
             }
             let (kind, operands) =
                 if poisoned { (NodeKind::Mistake, SmallVec::new()) } else { (draft.kind, draft.operands) };
-            let node =
-                Node { kind, name: name.into(), operands, control, facts: draft.facts, source, gradient_of, branch };
+            let node = Node { kind, name, operands, control, facts: draft.facts, source, gradient_of, branch };
             s.append(node, poisoned)
         })
         .unwrap_or(DEAD)
@@ -192,7 +196,9 @@ impl Graph {
                 Some(message),
             );
         }
-        let facts: SmallVec<[Fact; 4]> = operands.iter().map(|t| t.fact()).collect();
+        let fact = |s: &State, t: &Tensor| s.fact(t.output()).cloned().unwrap_or_else(Fact::unknown);
+        let facts: Option<SmallVec<[Fact; 4]>> = self.with(|s| operands.iter().map(|t| fact(s, t)).collect());
+        let facts = facts.unwrap_or_else(|| operands.iter().map(|_| Fact::unknown()).collect());
         let (facts, mistake) = match infer(&op, &facts) {
             Ok(facts) => (facts, None),
             Err(message) => (unknown(), Some(message)),
@@ -290,11 +296,20 @@ impl Graph {
     /// The nodes of targets; those of another graph, or poisoned ones, are a mistake or are told already.
     #[track_caller]
     fn collect_nodes(&self, what: &str, targets: &impl Targets, into: &mut SmallVec<[NodeId; 2]>) {
+        const FEW: usize = 32;
         let mut strangers = false;
+        // Those that are there, once they are many.
+        let mut there = FxHashSet::default();
         targets.each(&mut |graph, node| {
             if graph.id != self.id {
                 strangers = true;
-            } else if node != DEAD && !into.contains(&node) {
+                return;
+            }
+            if into.len() == FEW && there.is_empty() {
+                there.extend(into.iter().copied());
+            }
+            let new = if into.len() < FEW { !into.contains(&node) } else { there.insert(node) };
+            if new && node != DEAD {
                 into.push(node);
             }
         });
@@ -383,8 +398,7 @@ impl Graph {
 
     /// Takes a unique name in the current scope, for what is pushed later.
     pub(crate) fn claim_name(&self, name: &str) -> String {
-        let scope = context::with(self.id, |c| c.names().to_owned());
-        let wanted = format!("{scope}{name}");
+        let wanted = context::with(self.id, |c| [c.names(), name].concat());
         self.with(|s| s.names.unique(&wanted)).unwrap_or(wanted)
     }
 
@@ -456,6 +470,16 @@ impl Graph {
     }
 
     // ------------------------------------------------------------------------------------------------ look-up
+
+    /// The nodes of this graph that are older than one, shared.
+    pub fn nodes_before(&self, end: NodeId) -> Vec<Arc<Node>> {
+        self.with(|s| s.nodes.iter().take(end.index()).cloned().collect()).unwrap_or_default()
+    }
+
+    /// What is known of a tensor; `None` where there is none, or the graph has been dropped.
+    pub(crate) fn look<R>(&self, output: Output, f: impl FnOnce(&Fact) -> R) -> Option<R> {
+        self.with(|s| s.fact(output).map(f)).flatten()
+    }
 
     /// A node, shared. `None` when there is none of this number, or the graph has been dropped.
     pub fn node(&self, id: NodeId) -> Option<Arc<Node>> {
@@ -595,6 +619,10 @@ impl Graph {
 }
 
 impl State {
+    fn fact(&self, output: Output) -> Option<&Fact> {
+        self.nodes.get(output.node.index())?.facts.get(output.port as usize)
+    }
+
     fn append(&mut self, node: Node, poisoned: bool) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         if id == DEAD {

@@ -1,54 +1,93 @@
 //! Names: TensorFlow's rule of making them unique, the name that each operation's nodes get, and what mistakes call it.
 
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
+
 use dormouse_value::{
     BinaryOp, CompareOp, CumulativeOp, DynamicOp, Interpolation, LogicalOp, Op, PoolOp, ReduceOp, ScatterOp, SegmentOp,
     UnaryOp,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 /// The names in use, ignoring case, each with the number of times it was asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names(FxHashMap<Box<str>, u32>);
+pub(crate) struct Names {
+    /// By the hash of a name, so that a table that grows does not have to read all names again.
+    by_hash: FxHashMap<u64, (Box<str>, u32)>,
+    /// Those whose hash is another name's.
+    others: FxHashMap<Box<str>, u32>,
+}
 
 impl Names {
     /// `wanted` itself where nobody has it, else `wanted_1`, `wanted_2`, …
     pub(crate) fn unique(&mut self, wanted: &str) -> String {
         let key = wanted.to_lowercase();
-        let Some(count) = self.0.get_mut(key.as_str()) else {
-            self.0.insert(key.into(), 1);
-            return wanted.to_owned();
-        };
+        let Some(count) = self.add(&key) else { return wanted.to_owned() };
         let mut i = *count;
         *count += 1;
         loop {
-            let candidate = format!("{key}_{i}");
-            if !self.0.contains_key(candidate.as_str()) {
-                self.0.insert(candidate.into(), 1);
+            if self.add(&format!("{key}_{i}")).is_none() {
                 return format!("{wanted}_{i}");
             }
             i += 1;
         }
     }
 
+    /// Takes a name, asked for once; of one in use, how often that was.
+    fn add(&mut self, key: &str) -> Option<&mut u32> {
+        match self.by_hash.entry(hash(key)) {
+            Entry::Vacant(free) if !self.others.contains_key(key) => {
+                free.insert((key.into(), 1));
+                None
+            }
+            Entry::Occupied(taken) if *taken.get().0 == *key => Some(&mut taken.into_mut().1),
+            Entry::Vacant(_) | Entry::Occupied(_) => match self.others.entry(key.into()) {
+                Entry::Vacant(free) => {
+                    free.insert(1);
+                    None
+                }
+                Entry::Occupied(taken) => Some(taken.into_mut()),
+            },
+        }
+    }
+
+    fn count(&mut self, key: &str) -> Option<&mut u32> {
+        match self.by_hash.get_mut(&hash(key)) {
+            Some((name, count)) if **name == *key => Some(count),
+            Some(_) | None => self.others.get_mut(key),
+        }
+    }
+
     /// Marks a name as used, as a loaded node's is.
     pub(crate) fn claim(&mut self, name: &str) {
-        *self.0.entry(name.to_lowercase().into()).or_insert(0) += 1;
+        if let Some(count) = self.add(&name.to_lowercase()) {
+            *count += 1;
+        }
     }
 
     /// Gives back the name that [`Names::unique`] made last, for `wanted`.
     pub(crate) fn give_back(&mut self, name: &str) {
         let key = name.to_lowercase();
-        if self.0.get(key.as_str()) == Some(&1) {
-            self.0.remove(key.as_str());
+        if self.count(&key) == Some(&mut 1) {
+            match self.by_hash.entry(hash(&key)) {
+                Entry::Occupied(own) if *own.get().0 == *key => _ = own.remove(),
+                Entry::Occupied(_) | Entry::Vacant(_) => _ = self.others.remove(key.as_str()),
+            }
         }
         if let Some((base, number)) = key.rsplit_once('_')
             && let Ok(number) = number.parse::<u32>()
-            && let Some(count) = self.0.get_mut(base)
+            && let Some(count) = self.count(base)
             && *count == number + 1
         {
             *count = number;
         }
     }
+}
+
+fn hash(key: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether TensorFlow takes the name for a node: a letter, digit, dot or underscore first, then also `-`, `/`, `>`, `\`.
@@ -512,6 +551,17 @@ mod tests {
         let first = names.unique("w");
         names.give_back(&first);
         assert_eq!(names.unique("w"), "w");
+    }
+
+    #[test]
+    fn names_of_one_hash_are_kept_apart() {
+        let mut names = Names::default();
+        names.by_hash.insert(hash("b"), ("a".into(), 1));
+        assert_eq!(["b", "B", "b"].map(|n| names.unique(n)), ["b", "B_1", "b_2"]);
+        names.give_back("b_2");
+        assert_eq!(names.unique("b"), "b_2");
+        names.by_hash.clear();
+        assert_eq!(names.unique("b"), "b_3");
     }
 
     #[test]

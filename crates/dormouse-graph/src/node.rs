@@ -57,6 +57,11 @@ impl Fact {
     pub fn new(dtype: DType, shape: impl Into<Shape>) -> Self {
         Fact { dtype, shape: shape.into() }
     }
+
+    /// What stands for the fact of a tensor that there is not.
+    pub(crate) fn unknown() -> Self {
+        Fact::new(DType::F32, Shape::unknown())
+    }
 }
 
 /// The number of a branch in its graph.

@@ -89,20 +89,17 @@ impl Tensor {
 
     /// Dtype and shape, as far as they are known.
     pub fn fact(self) -> Fact {
-        self.graph
-            .node(self.output.node)
-            .and_then(|n| n.facts.get(self.output.port as usize).cloned())
-            .unwrap_or_else(|| Fact::new(DType::F32, Shape::unknown()))
+        self.graph.look(self.output, Fact::clone).unwrap_or_else(Fact::unknown)
     }
 
     /// The elements' type.
     pub fn dtype(self) -> DType {
-        self.fact().dtype
+        self.graph.look(self.output, |fact| fact.dtype).unwrap_or(DType::F32)
     }
 
     /// The shape, as far as it is known.
     pub fn shape(self) -> Shape {
-        self.fact().shape
+        self.graph.look(self.output, |fact| fact.shape.clone()).unwrap_or_else(Shape::unknown)
     }
 
     /// The name: `"layer1/MatMul:0"`.

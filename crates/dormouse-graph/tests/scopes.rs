@@ -53,3 +53,14 @@ fn slots_are_named_after_their_variable_and_left_alone_by_optimizers() {
     assert_eq!(graph.trainable_variables(), [w]);
     assert!(graph.check().is_ok());
 }
+
+#[test]
+fn a_group_waits_for_each_of_its_targets_once() {
+    let graph = Graph::new();
+    let x = graph.constant(2.0_f32);
+    let all: Vec<_> = (0..100).map(|_| x.exp().operation()).collect();
+    let twice: Vec<_> = all.iter().chain(all.iter().rev()).copied().collect();
+    let group = graph.group(twice);
+    let waits = graph.node(group.id().node).map(|node| node.control.to_vec());
+    assert_eq!(waits, Some(all.iter().map(|operation| operation.id().node).collect()));
+}
