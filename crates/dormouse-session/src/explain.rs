@@ -69,7 +69,7 @@ fn steps(body: &Loop) -> String {
 }
 
 fn value(graph: &Frozen, program: &Program, id: ValueId) -> String {
-    match program.value(id).origin {
+    match program.origin(id) {
         Origin::Feed(i) => format!("feed {i}"),
         Origin::Constant(c) => {
             let constant = &program.constants[c as usize];

@@ -34,6 +34,7 @@ mod feed;
 mod fetch;
 mod frame;
 mod kernels;
+mod loops;
 mod lower;
 mod memory;
 mod options;

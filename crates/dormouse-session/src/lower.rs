@@ -100,6 +100,8 @@ struct Lowering<'a> {
     executed: &'a FxHashSet<NodeId>,
     program: Program,
     values: Values,
+    /// Whether all tensors of a node have the shapes that the graph tells, and these are known.
+    as_told: Vec<bool>,
     /// The instruction that computes each value.
     producers: Vec<Option<u32>>,
     /// Variables as they were before the run.
@@ -139,6 +141,7 @@ impl<'a> Lowering<'a> {
             executed: &progress.executed,
             program: Program::default(),
             values: Values::of(graph),
+            as_told: vec![false; graph.nodes().len()],
             producers: Vec::new(),
             variables: FxHashMap::default(),
             current: FxHashMap::default(),
@@ -154,6 +157,7 @@ impl<'a> Lowering<'a> {
         for (i, (output, spec)) in request.feeds.iter().chain(&progress.taken).enumerate() {
             let value = lowering.program.add_value(spec.clone(), Origin::Feed(i as u32));
             lowering.values.add(*output, value);
+            lowering.compare_told(output.node);
             if i >= request.feeds.len() {
                 lowering.written.insert(output.node, value);
             } else {
@@ -244,7 +248,54 @@ impl<'a> Lowering<'a> {
             NodeKind::Mistake => return Err(self.failed(id, "it could not be built".to_owned())),
         };
         self.values.add(output, value);
+        self.compare_told(id);
         Ok(true)
+    }
+
+    /// Notes whether a node's tensors have the shapes that the graph tells.
+    fn compare_told(&mut self, id: NodeId) {
+        let Some(node) = self.graph.node(id) else { return };
+        let as_told = (0..).zip(&node.facts).all(|(port, fact)| {
+            self.values.get(Output { node: id, port }).is_some_and(|value| {
+                let (told, dims) = (fact.shape.dims(), &self.program.spec(value).dims);
+                told.is_some_and(|told| {
+                    told.len() == dims.len() && told.iter().zip(dims).all(|(t, d)| t.known() == Some(*d))
+                })
+            })
+        });
+        if let Some(noted) = self.as_told.get_mut(id.index()) {
+            *noted = as_told;
+        }
+    }
+
+    /// The specs of an operation's results.
+    fn specs(&self, id: NodeId, inputs: &[Output], operands: &[ValueId], op: &Op) -> Result<SmallVec<[Spec; 2]>> {
+        let specs = match self.told(id, inputs) {
+            Some(told) => told,
+            None => self.inferred(id, operands, op)?,
+        };
+        debug_assert_eq!(self.inferred(id, operands, op).ok().as_ref(), Some(&specs), "inference agrees with itself");
+        specs.into_iter().map(|spec| self.sized(id, spec)).collect()
+    }
+
+    /// What the graph tells of a node's results, if its operands are as it tells too: inference has seen these shapes before.
+    fn told(&self, id: NodeId, inputs: &[Output]) -> Option<SmallVec<[Spec; 2]>> {
+        if !inputs.iter().all(|input| self.as_told.get(input.node.index()) == Some(&true)) {
+            return None;
+        }
+        let facts = &self.graph.node(id)?.facts;
+        facts.iter().map(|fact| Some(Spec { dtype: fact.dtype, dims: fact.shape.to_dims()? })).collect()
+    }
+
+    /// The specs that inference gives for these operands.
+    fn inferred(&self, id: NodeId, operands: &[ValueId], op: &Op) -> Result<SmallVec<[Spec; 2]>> {
+        let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
+        let facts = infer(op, &facts).map_err(|message| self.failed(id, message))?;
+        let spec = |fact: Fact| match fact.shape.to_dims() {
+            Some(dims) => Ok(Spec { dtype: fact.dtype, dims }),
+            None => Err(self.failed(id, format!("its shape, {}, is not known from its operands'", fact.shape))),
+        };
+        facts.into_iter().map(spec).collect()
     }
 
     /// An operation whose shape depends on numbers: of fixed shape, if these are known.
@@ -317,8 +368,8 @@ impl<'a> Lowering<'a> {
 
     /// Has a run fail where a value is not finite, if that is what the session is for.
     fn look_at(&mut self, id: NodeId, value: ValueId) {
-        let spec = self.program.spec(value).clone();
-        if self.options.check_numerics && spec.dtype.is_float() {
+        if self.options.check_numerics && self.program.spec(value).dtype.is_float() {
+            let spec = self.program.spec(value).clone();
             let op = Op::CheckNumerics { message: "it is not finite".to_owned() };
             let looked_at = self.instruct(id, Action::Op(op), SmallVec::from_slice(&[value]), &[spec]);
             self.program.kept.push(looked_at[0]);
@@ -502,17 +553,9 @@ impl<'a> Lowering<'a> {
         value
     }
 
-    fn op(&mut self, id: NodeId, operands: &[Output], op: &Op) -> Result<()> {
-        let operands: SmallVec<[ValueId; 3]> = operands.iter().map(|o| self.values.of_output(*o)).collect();
-        let facts: SmallVec<[Fact; 4]> = operands.iter().map(|v| self.fact(*v)).collect();
-        let facts = infer(op, &facts).map_err(|message| self.failed(id, message))?;
-        let mut specs = SmallVec::<[Spec; 2]>::new();
-        for fact in facts {
-            let Some(dims) = fact.shape.to_dims() else {
-                return Err(self.failed(id, format!("its shape, {}, is not known from its operands'", fact.shape)));
-            };
-            specs.push(self.sized(id, Spec { dtype: fact.dtype, dims })?);
-        }
+    fn op(&mut self, id: NodeId, inputs: &[Output], op: &Op) -> Result<()> {
+        let operands: SmallVec<[ValueId; 3]> = inputs.iter().map(|o| self.values.of_output(*o)).collect();
+        let specs = self.specs(id, inputs, &operands, op)?;
         let output = |port: usize| Output { node: id, port: port as u32 };
         match op {
             Op::Identity | Op::StopGradient | Op::EnsureShape { .. } => {
@@ -606,6 +649,7 @@ impl<'a> Lowering<'a> {
                 results.iter().for_each(|result| self.look_at(id, *result));
             }
         }
+        self.compare_told(id);
         Ok(())
     }
 

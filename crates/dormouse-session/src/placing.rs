@@ -56,8 +56,7 @@ pub(crate) struct Placing<'a> {
     tail: &'a Tail,
     pub(crate) threads: usize,
     pub(crate) locations: Vec<Location>,
-    /// The steps that use each value, its own first.
-    users: Vec<Steps>,
+    users: Users,
     /// Whether a value is needed after the steps.
     kept: Vec<bool>,
     pub(crate) blocks: Blocks,
@@ -93,32 +92,24 @@ impl<'a> Placing<'a> {
         compiler: Compiler,
         places: Option<Vec<usize>>,
     ) -> Self {
-        let mut users = vec![Steps::new(); program.values.len()];
-        for (i, instruction) in program.instructions.iter().enumerate() {
-            for value in instruction.results.iter().copied().chain(instruction.read()) {
-                let users = &mut users[program.root(value).index()];
-                if users.last() != Some(&(i as u32)) {
-                    users.push(i as u32);
-                }
-            }
-        }
+        let users = Users::of(program);
         let mut kept = vec![false; program.values.len()];
         for end in program.ends() {
             kept[program.root(end).index()] = true;
         }
         let locations = program
-            .values
+            .origins
             .iter()
-            .map(|value| match value.origin {
+            .map(|origin| match *origin {
                 Origin::Feed(feed) => Location::Feed(feed),
                 Origin::Constant(c) => Location::Constant(c),
                 Origin::Variable(v) => Location::Variable(v),
                 Origin::Computed | Origin::Alias(_) => Location::ShapeOnly,
             })
             .collect();
-        let numbered = program.values.iter().enumerate();
+        let numbered = program.origins.iter().enumerate();
         let olds = numbered
-            .filter_map(|(i, value)| match value.origin {
+            .filter_map(|(i, origin)| match *origin {
                 Origin::Variable(v) => Some((v, ValueId(i as u32))),
                 Origin::Feed(_) | Origin::Constant(_) | Origin::Computed | Origin::Alias(_) => None,
             })
@@ -163,7 +154,7 @@ impl<'a> Placing<'a> {
         let program = self.program;
         for (number, (variable, value)) in program.commits.iter().enumerate() {
             let root = program.root(*value);
-            let own = program.value(root).origin == Origin::Computed
+            let own = program.origin(root) == Origin::Computed
                 && self.locations[root.index()] == Location::ShapeOnly
                 && self.tail.producers[root.index()].is_some();
             let of_tail = self.tail.producers[root.index()].is_some_and(|i| i as usize >= self.tail.start);
@@ -182,7 +173,7 @@ impl<'a> Placing<'a> {
     /// The values that live in the arena during a step, the largest first.
     pub(crate) fn living(&self, step: u32) -> Vec<ValueId> {
         let lives = |value: &ValueId| {
-            let users = &self.users[value.index()];
+            let users = self.users.of_value(*value);
             let begun = self.tail.producers[value.index()].is_some_and(|producer| producer <= step);
             let over = users.last().is_none_or(|last| *last < step) && !self.kept[value.index()];
             matches!(self.locations[value.index()], Location::Arena(_)) && begun && !over
@@ -205,7 +196,7 @@ impl<'a> Placing<'a> {
         let element_wise = (instruction.operands.iter().enumerate())
             .filter(|(k, o)| program.root(**o) == old && !instruction.action.shape_only(*k))
             .all(|(k, o)| shareable.contains(&k) && program.spec(*o).dtype == program.spec(next).dtype);
-        let others = self.users[old.index()].iter().all(|i| *i as usize == writer || (*i as usize) < self.tail.start);
+        let others = self.users.of_value(old).iter().all(|i| *i as usize == writer || (*i as usize) < self.tail.start);
         // What another variable will hold is copied from the old one before the tail begins.
         element_wise && others
     }
@@ -213,7 +204,7 @@ impl<'a> Placing<'a> {
     fn results(&mut self) {
         for (i, value) in self.program.results.iter().enumerate() {
             let root = self.program.root(*value);
-            if self.program.value(root).origin == Origin::Computed
+            if self.program.origin(root) == Origin::Computed
                 && self.locations[root.index()] == Location::ShapeOnly
                 && self.tail.producers[root.index()].is_some()
             {
@@ -266,11 +257,11 @@ impl<'a> Placing<'a> {
         touched.sort_unstable();
         touched.dedup();
         for root in touched {
-            let users = &self.users[root.index()];
+            let users = self.users.of_value(root);
             let over = users.last() == Some(&now) && !self.kept[root.index()] && !taken_over.contains(&root);
             if let (true, Location::Arena(offset)) = (over, self.locations[root.index()]) {
                 // The producer counts as a user only where nobody else is.
-                let leavers = if users.len() > 1 { users[1..].iter().copied().collect() } else { users.clone() };
+                let leavers = Steps::from_slice(if users.len() > 1 { &users[1..] } else { users });
                 self.blocks.give_back(offset, program.spec(root).bytes(), now, leavers);
             }
         }
@@ -284,7 +275,7 @@ impl<'a> Placing<'a> {
         shareable.into_iter().take(LOOKED_AT).find_map(|place| {
             let operand = *instruction.operands.get(place)?;
             let root = program.root(operand);
-            let ends_here = self.users[root.index()].last() == Some(&now) && !self.kept[root.index()];
+            let ends_here = self.users.of_value(root).last() == Some(&now) && !self.kept[root.index()];
             let only = (instruction.operands.iter().enumerate())
                 .filter(|(i, o)| program.root(**o) == root && !instruction.action.shape_only(*i))
                 .count()
@@ -296,21 +287,75 @@ impl<'a> Placing<'a> {
     }
 
     fn wait_for_users(&mut self, value: ValueId, now: u32) {
-        let users = self.users[value.index()].clone();
-        self.wait(&users, now);
+        let start = self.tail.start as u32;
+        if let Some(waits) = &mut self.waits {
+            wait(waits, start, self.users.of_value(value), now);
+        }
     }
 
-    /// Makes a step wait for earlier ones, because of the place that it writes.
     fn wait(&mut self, before: &[u32], now: u32) {
         let start = self.tail.start as u32;
-        let Some((head, tail)) = &mut self.waits else { return };
-        for &step in before.iter().filter(|step| **step != now) {
-            if now < start {
-                head.add(step, now);
-            } else if step >= start {
-                tail.add(step - start, now - start);
-            }
+        if let Some(waits) = &mut self.waits {
+            wait(waits, start, before, now);
         }
+    }
+}
+
+/// Makes a step wait for earlier ones, because of the place that it writes; the tail begins at `start`.
+fn wait((head, tail): &mut (Waits, Waits), start: u32, before: &[u32], now: u32) {
+    for &step in before.iter().filter(|step| **step != now) {
+        if now < start {
+            head.add(step, now);
+        } else if step >= start {
+            tail.add(step - start, now - start);
+        }
+    }
+}
+
+/// The steps that use each value that is no other's alias, its own first.
+struct Users {
+    /// Where each value's begin.
+    starts: Vec<u32>,
+    steps: Vec<u32>,
+}
+
+impl Users {
+    fn of(program: &Program) -> Users {
+        let mut starts = vec![0_u32; program.values.len() + 1];
+        // The last step that was counted for each value, which may read it twice.
+        let mut last = vec![u32::MAX; program.values.len()];
+        let values = |i: &Instruction, f: &mut dyn FnMut(usize)| {
+            i.results.iter().copied().chain(i.read()).for_each(|value| f(program.root(value).index()));
+        };
+        for (step, instruction) in (0..).zip(&program.instructions) {
+            values(instruction, &mut |value| {
+                if std::mem::replace(&mut last[value], step) != step {
+                    starts[value] += 1;
+                }
+            });
+        }
+        let mut total = 0;
+        for start in &mut starts {
+            total += *start;
+            *start = total;
+        }
+        let mut steps = vec![0; total as usize];
+        last.fill(u32::MAX);
+        // Filled from the end, so that each value's come in order and every entry ends at its beginning.
+        for (step, instruction) in (0..program.instructions.len() as u32).zip(&program.instructions).rev() {
+            values(instruction, &mut |value| {
+                if std::mem::replace(&mut last[value], step) != step {
+                    starts[value] -= 1;
+                    steps[starts[value] as usize] = step;
+                }
+            });
+        }
+        Users { starts, steps }
+    }
+
+    fn of_value(&self, value: ValueId) -> &[u32] {
+        let at = value.index();
+        &self.steps[self.starts[at] as usize..self.starts[at + 1] as usize]
     }
 }
 
@@ -319,7 +364,7 @@ fn waits(
     program: &Program,
     compiled: &[Arc<Kernel>],
     tail: &Tail,
-    users: &[Steps],
+    users: &Users,
     threads: usize,
 ) -> (Option<(Waits, Waits)>, usize) {
     let nanos: f64 = compiled.iter().map(|k| k.cost.nanos).sum();
@@ -333,10 +378,10 @@ fn waits(
     let start = tail.start as u32;
     let mut head = Waits::new(compiled[..tail.start].iter().map(work));
     let mut last = Waits::new(compiled[tail.start..].iter().map(work));
-    for (value, users) in users.iter().enumerate() {
-        let Some(producer) = tail.producers[value] else { continue };
-        debug_assert!(matches!(program.values[value].origin, Origin::Computed));
-        for &user in users.iter().filter(|u| **u != producer) {
+    for (value, producer) in tail.producers.iter().enumerate() {
+        let Some(producer) = *producer else { continue };
+        debug_assert!(matches!(program.origins[value], Origin::Computed));
+        for &user in users.of_value(ValueId(value as u32)).iter().filter(|u| **u != producer) {
             if user < start {
                 head.add(producer, user);
             } else if producer >= start {

@@ -6,6 +6,8 @@ use dormouse_kernels::{Loop, LossGradient, Spec};
 use dormouse_value::{Distribution, Op, ReduceOp, ScatterOp, Value};
 use smallvec::SmallVec;
 
+use crate::loops::SharedLoop;
+
 /// The place of a value in its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ValueId(pub(crate) u32);
@@ -31,22 +33,16 @@ pub(crate) enum Origin {
     Alias(ValueId),
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct ValueInfo {
-    pub(crate) spec: Spec,
-    pub(crate) origin: Origin,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
     /// Mathematics.
     Op(Op),
     /// Element-wise operations of which one loop computes all; its inputs are the operands.
-    Loop(Box<Loop>),
+    Loop(SharedLoop),
     /// The same, with its last output reduced to one element by an operation.
-    LoopReduction(Box<Loop>, Op),
+    LoopReduction(SharedLoop, Op),
     /// The same, with its last outputs summed or averaged over all axes but the last of them.
-    LoopColumns(Box<Loop>, Columns),
+    LoopColumns(SharedLoop, Columns),
     /// An operation with a loop over its result behind it.
     Epilogue(Box<Epilogue>),
     /// A sparse softmax cross-entropy and its gradient, with what stands around it.
@@ -109,6 +105,12 @@ pub(crate) struct Instruction {
 }
 
 impl Instruction {
+    /// What stands for an instruction that is somewhere else now.
+    pub(crate) fn nothing() -> Instruction {
+        let (operands, results) = (SmallVec::new(), SmallVec::new());
+        Instruction { action: Action::Op(Op::Identity), operands, results, node: NodeId(u32::MAX) }
+    }
+
     /// The operands whose numbers it reads.
     pub(crate) fn read(&self) -> impl Iterator<Item = ValueId> + '_ {
         self.operands.iter().enumerate().filter(|(i, _)| !self.action.shape_only(*i)).map(|(_, o)| *o)
@@ -118,7 +120,10 @@ impl Instruction {
 /// Instructions in an order that their data allows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Program {
-    pub(crate) values: Vec<ValueInfo>,
+    /// The dtype and the shape of every value.
+    pub(crate) values: Vec<Spec>,
+    /// Where each comes from: apart, since what looks for the buffers of values, as most does, needs this alone.
+    pub(crate) origins: Vec<Origin>,
     pub(crate) instructions: Vec<Instruction>,
     pub(crate) constants: Vec<Value>,
     /// The tensors asked for, in order.
@@ -130,16 +135,17 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn value(&self, id: ValueId) -> &ValueInfo {
-        &self.values[id.index()]
+    pub(crate) fn origin(&self, id: ValueId) -> Origin {
+        self.origins[id.index()]
     }
 
     pub(crate) fn spec(&self, id: ValueId) -> &Spec {
-        &self.values[id.index()].spec
+        &self.values[id.index()]
     }
 
     pub(crate) fn add_value(&mut self, spec: Spec, origin: Origin) -> ValueId {
-        self.values.push(ValueInfo { spec, origin });
+        self.values.push(spec);
+        self.origins.push(origin);
         ValueId((self.values.len() - 1) as u32)
     }
 
@@ -155,14 +161,14 @@ impl Program {
         let results = std::mem::take(&mut self.instructions[instruction].results);
         for (result, value) in results.iter().zip(values) {
             self.constants.push(value);
-            self.values[result.index()].origin = Origin::Constant((self.constants.len() - 1) as u32);
+            self.origins[result.index()] = Origin::Constant((self.constants.len() - 1) as u32);
         }
         self.instructions[instruction].operands.clear();
     }
 
     /// The value whose buffer a value's numbers lie in.
     pub(crate) fn root(&self, mut id: ValueId) -> ValueId {
-        while let Origin::Alias(of) = self.value(id).origin {
+        while let Origin::Alias(of) = self.origin(id) {
             id = of;
         }
         id
@@ -170,12 +176,12 @@ impl Program {
 
     /// The value that a value is another shape of; itself where it is none.
     pub(crate) fn aliased(&self, id: ValueId) -> ValueId {
-        if let Origin::Alias(of) = self.value(id).origin { of } else { id }
+        if let Origin::Alias(of) = self.origin(id) { of } else { id }
     }
 
     /// The constant that a value is, whatever its shape.
     pub(crate) fn constant(&self, id: ValueId) -> Option<&Value> {
-        match self.value(self.root(id)).origin {
+        match self.origin(self.root(id)) {
             Origin::Constant(i) => Some(&self.constants[i as usize]),
             Origin::Feed(_) | Origin::Variable(_) | Origin::Computed | Origin::Alias(_) => None,
         }
@@ -189,8 +195,8 @@ impl Program {
     /// Puts other values in the place of some, everywhere; `map[v]` must be final, not to be replaced itself.
     pub(crate) fn replace(&mut self, map: &[ValueId]) {
         let to = |id: &mut ValueId| *id = map[id.index()];
-        for value in &mut self.values {
-            if let Origin::Alias(of) = &mut value.origin {
+        for origin in &mut self.origins {
+            if let Origin::Alias(of) = origin {
                 to(of);
             }
         }
@@ -203,32 +209,29 @@ impl Program {
     /// their shape; aliases keep the number of elements; commits are in order, one a variable.
     pub(crate) fn verify(&self) -> Result<(), String> {
         let mut written = vec![false; self.values.len()];
-        for (i, value) in self.values.iter().enumerate() {
-            match value.origin {
+        for (i, (spec, origin)) in self.values.iter().zip(&self.origins).enumerate() {
+            match *origin {
                 Origin::Alias(of) => {
-                    if of.index() >= i || self.spec(of).len() != value.spec.len() {
+                    if of.index() >= i || self.spec(of).len() != spec.len() {
                         return Err(format!("value {i} is no alias of value {}", of.0));
                     }
                 }
                 Origin::Constant(c) => {
                     let constant = self.constants.get(c as usize);
-                    if constant.is_none_or(|c| c.dtype() != value.spec.dtype || c.shape() != value.spec.dims.as_slice())
-                    {
+                    if constant.is_none_or(|c| c.dtype() != spec.dtype || c.shape() != spec.dims.as_slice()) {
                         return Err(format!("value {i} is not its constant"));
                     }
                 }
                 Origin::Feed(_) | Origin::Variable(_) | Origin::Computed => {}
             }
-            written[i] = matches!(value.origin, Origin::Feed(_) | Origin::Constant(_) | Origin::Variable(_));
+            written[i] = matches!(origin, Origin::Feed(_) | Origin::Constant(_) | Origin::Variable(_));
         }
         for (i, instruction) in self.instructions.iter().enumerate() {
             if let Some(operand) = instruction.read().find(|o| !written[self.root(*o).index()]) {
                 return Err(format!("instruction {i} reads value {} before it is written", operand.0));
             }
             for result in &instruction.results {
-                if self.value(*result).origin != Origin::Computed
-                    || std::mem::replace(&mut written[result.index()], true)
-                {
+                if self.origin(*result) != Origin::Computed || std::mem::replace(&mut written[result.index()], true) {
                     return Err(format!("instruction {i} writes value {} that is not its own", result.0));
                 }
             }

@@ -24,12 +24,18 @@ pub(crate) fn prune(
     choices: Choices<'_>,
 ) -> Vec<NodeId> {
     let mut needed = vec![false; graph.nodes().len()];
-    let mut stack: Vec<NodeId> = wanted.collect();
+    let mut end = 0;
+    for id in wanted {
+        needed[id.index()] = true;
+        end = end.max(id.index() + 1);
+    }
     let mut found = Vec::new();
-    while let Some(id) = stack.pop() {
-        if std::mem::replace(&mut needed[id.index()], true) {
+    // Whatever a node needs is older than it, so one look at each is enough, the newest first.
+    for i in (0..end).rev() {
+        if !needed[i] {
             continue;
         }
+        let id = NodeId(i as u32);
         found.push(id);
         if let Some(node) = graph.node(id) {
             let operands = node.operands.as_slice();
@@ -44,11 +50,11 @@ pub(crate) fn prune(
                 }
                 _ => (operands, &[][..]),
             };
-            stack.extend(first.iter().chain(rest).filter(|o| !fed.contains_key(o)).map(|o| o.node));
-            stack.extend(node.control.iter().copied());
+            let operands = first.iter().chain(rest).filter(|o| !fed.contains_key(o)).map(|o| o.node);
+            operands.chain(node.control.iter().copied()).for_each(|before| needed[before.index()] = true);
         }
     }
-    found.sort_unstable();
+    found.reverse();
     found
 }
 

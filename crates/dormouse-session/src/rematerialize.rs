@@ -11,6 +11,7 @@ use dormouse_value::Op;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::loops::SharedLoop;
 use crate::placing::may_share;
 use crate::program::{Action, Instruction, Origin, Program, ValueId};
 
@@ -236,7 +237,7 @@ fn again(instruction: &Instruction, wanted: &dyn Fn(ValueId) -> bool) -> (Action
     let (results, outputs): (SmallVec<[ValueId; 1]>, Vec<usize>) =
         outputs.map(|(result, output)| (*result, *output)).unzip();
     let body = Loop { dims: body.dims.clone(), inputs: body.inputs.clone(), steps: body.steps.clone(), outputs };
-    (Action::Loop(Box::new(body)), results)
+    (Action::Loop(SharedLoop::new(body)), results)
 }
 
 /// Puts the clones before the instruction, and has it, and all after it, read what they give.

@@ -105,7 +105,7 @@ impl Waits {
     pub(crate) fn tasks(&self, threads: usize) -> Vec<Task> {
         let to_end = self.to_end(threads);
         let mut tasks: Vec<Task> = Vec::new();
-        let mut nanos = Vec::new();
+        let mut counts: Vec<usize> = Vec::new();
         let mut of_step = Vec::with_capacity(to_end.len());
         for i in 0..to_end.len() {
             let index = NodeIndex::new(i);
@@ -117,10 +117,10 @@ impl Waits {
             if let &[only] = before.as_slice()
                 && !work.is_shared()
                 && !tasks[only as usize].shared
-                && nanos[only as usize] + work.nanos <= CHAIN_NANOS
+                && tasks[only as usize].nanos + work.nanos <= CHAIN_NANOS
             {
-                tasks[only as usize].steps.push(i as u32);
-                nanos[only as usize] += work.nanos;
+                tasks[only as usize].nanos += work.nanos;
+                counts[only as usize] += 1;
                 of_step.push(only);
                 continue;
             }
@@ -129,21 +129,27 @@ impl Waits {
                 tasks[*task as usize].followers.push(number);
             }
             tasks.push(Task {
-                steps: Few::from_slice(&[i as u32]),
+                steps: Few::new(),
                 shared: work.is_shared(),
-                nanos: 0.0,
+                nanos: work.nanos,
                 waits: before.len() as u32,
                 followers: Few::new(),
                 urgency: 0,
             });
-            nanos.push(work.nanos);
+            counts.push(1);
             of_step.push(number);
+        }
+        for (step, task) in of_step.into_iter().enumerate() {
+            let steps = &mut tasks[task as usize].steps;
+            if steps.is_empty() {
+                steps.reserve_exact(counts[task as usize]);
+            }
+            steps.push(step as u32);
         }
         let mut order: Vec<u32> = (0..tasks.len() as u32).collect();
         let first = |task: &u32| to_end[tasks[*task as usize].steps[0] as usize];
-        order.sort_by(|a, b| first(a).total_cmp(&first(b)).then(b.cmp(a)));
+        order.sort_unstable_by(|a, b| first(a).total_cmp(&first(b)).then(b.cmp(a)));
         for (urgency, task) in order.into_iter().enumerate() {
-            tasks[task as usize].nanos = nanos[task as usize];
             tasks[task as usize].urgency = urgency as u32;
         }
         tasks

@@ -41,24 +41,24 @@ impl Seen {
 pub(super) fn cse(program: &mut Program) {
     let mut map = identity(program);
     let mut constants = FxHashMap::default();
-    for (i, value) in program.values.iter().enumerate() {
-        if let Origin::Constant(c) = value.origin
+    for (i, (spec, origin)) in program.values.iter().zip(&program.origins).enumerate() {
+        if let Origin::Constant(c) = *origin
             && let Some(bytes) = program.constants[c as usize].as_bytes().filter(|b| b.len() <= COMPARED_BYTES)
         {
-            map[i] = *constants.entry((&value.spec, bytes)).or_insert(ValueId(i as u32));
+            map[i] = *constants.entry((spec, bytes)).or_insert(ValueId(i as u32));
         }
     }
     // Aliases of one value with one shape are one, whichever is read first: of the value itself, not of each other, or one
     // that an alias of the other shape leads to could take the place of the one that this is of.
     for i in 0..program.values.len() {
-        if let Origin::Alias(of) = program.values[i].origin {
-            program.values[i].origin = Origin::Alias(program.root(of));
+        if let Origin::Alias(of) = program.origins[i] {
+            program.origins[i] = Origin::Alias(program.root(of));
         }
     }
     let mut aliases = FxHashMap::default();
     let mut seen = Seen::of(program.instructions.len());
     let mut resolve_alias = |program: &Program, map: &mut Vec<ValueId>, v: ValueId| -> ValueId {
-        if let Origin::Alias(_) = program.value(v).origin {
+        if let Origin::Alias(_) = program.origin(v) {
             let root = map[program.root(v).index()];
             map[v.index()] = *aliases.entry((root, program.spec(v).clone())).or_insert(v);
         }

@@ -7,12 +7,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use dormouse_graph::NodeId;
 use dormouse_kernels::{Loop, Step, fusible, sums_columns};
 use dormouse_value::{BinaryOp, DType, Dims, Op, ReduceOp, UnaryOp};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use crate::loops::Loops;
 use crate::passes::op_of;
+use crate::passes::products::insert;
 use crate::passes::uses::{NOBODY, givers};
 use crate::program::{Action, Columns, Instruction, Program, ValueId};
 
@@ -30,16 +33,31 @@ pub(super) fn fuse(program: &mut Program) {
     if clusters.members.iter().all(|members| members.len() < 2) {
         return;
     }
-    let Some(order) = clusters.order(program) else { return };
     let used = used_elsewhere(program, &clusters);
-    let joined: Vec<Option<Instruction>> = order
-        .iter()
-        .map(|head| clusters.members[*head as usize].as_slice())
-        .map(|members| (members.len() > 1).then(|| join(program, members, &|value| used[value.index()])))
-        .collect();
-    let mut alone: Vec<Option<Instruction>> = std::mem::take(&mut program.instructions).into_iter().map(Some).collect();
-    let of = |(joined, head): (Option<Instruction>, &u32)| joined.or_else(|| alone[*head as usize].take());
-    program.instructions = joined.into_iter().zip(&order).filter_map(of).collect();
+    let used = |value: ValueId| used[value.index()];
+    let mut joining = Joining::default();
+    let Some(order) = clusters.order(program) else { return };
+    let mut gone = vec![false; program.instructions.len()];
+    // What comes after a cluster whose place is behind its own.
+    let (mut late, mut newest) = (Vec::new(), 0);
+    for head in order {
+        let members = clusters.members[head as usize].as_slice();
+        let Some(&last) = members.last() else { continue };
+        if members.len() > 1 {
+            let joined = joining.join(program, members, &used);
+            members.iter().for_each(|member| gone[*member as usize] = true);
+            program.instructions[last as usize] = joined;
+            gone[last as usize] = false;
+        }
+        if last < newest {
+            let moved = std::mem::replace(&mut program.instructions[last as usize], Instruction::nothing());
+            late.push((newest as usize + 1, moved));
+            gone[last as usize] = true;
+        } else {
+            newest = last;
+        }
+    }
+    insert(program, late, &gone);
 }
 
 /// Whether an instruction may be part of a loop: it is element-wise, or a broadcast, and cannot fail.
@@ -305,38 +323,48 @@ impl Clusters {
         }
     }
 
-    /// The heads in an order that the data allows, each as soon as the place of its last member.
+    /// The heads in an order that the data allows, each as soon as the place of its last member. Nearly all can be run there.
     fn order(&self, program: &Program) -> Option<Vec<u32>> {
-        let mut waits = vec![0_u32; self.members.len()];
-        let mut followers = vec![SmallVec::<[u32; 4]>::new(); self.members.len()];
-        for (i, instruction) in program.instructions.iter().enumerate() {
-            let head = self.head(i as u32);
-            for operand in instruction.read() {
-                if let Some(producer) = self.producer(program, operand) {
-                    let before = self.head(producer);
-                    if before != head {
-                        followers[before as usize].push(head);
-                        waits[head as usize] += 1;
+        let count = self.members.len();
+        let (mut ends, mut clusters) = (vec![NOBODY; count], 0);
+        for (head, members) in self.members.iter().enumerate() {
+            if let Some(last) = members.last() {
+                ends[*last as usize] = head as u32;
+                clusters += 1;
+            }
+        }
+        let mut over = vec![false; count];
+        // Those whose place is over, by a cluster that they wait for; and of these, those that wait for none.
+        let mut late = FxHashMap::<u32, SmallVec<[u32; 4]>>::default();
+        let mut ready = BinaryHeap::new();
+        let mut order = Vec::with_capacity(clusters);
+        for &end in ends.iter().filter(|head| **head != NOBODY) {
+            let mut next = Some(end);
+            while let Some(head) = next {
+                if let Some(before) = self.missing(program, head, &over) {
+                    late.entry(before).or_default().push(head);
+                } else {
+                    over[head as usize] = true;
+                    order.push(head);
+                    if !late.is_empty() {
+                        let place = |head: u32| Reverse((self.members[head as usize].last().copied(), head));
+                        ready.extend(late.remove(&head).into_iter().flatten().map(place));
                     }
                 }
+                next = ready.pop().map(|Reverse((_, head))| head);
             }
         }
-        let heads: Vec<u32> =
-            (0..self.members.len() as u32).filter(|i| !self.members[*i as usize].is_empty()).collect();
-        let place = |head: u32| Reverse((self.members[head as usize].last().copied(), head));
-        let mut ready: BinaryHeap<_> = heads.iter().copied().filter(|h| waits[*h as usize] == 0).map(place).collect();
-        let mut order = Vec::with_capacity(heads.len());
-        while let Some(Reverse((_, head))) = ready.pop() {
-            order.push(head);
-            for &next in &followers[head as usize] {
-                waits[next as usize] -= 1;
-                if waits[next as usize] == 0 {
-                    ready.push(place(next));
-                }
-            }
-        }
-        debug_assert_eq!(order.len(), heads.len(), "clusters wait for each other");
-        (order.len() == heads.len()).then_some(order)
+        debug_assert_eq!(order.len(), clusters, "clusters wait for each other");
+        (order.len() == clusters).then_some(order)
+    }
+
+    /// A cluster that is to be run before another, and has not been.
+    fn missing(&self, program: &Program, head: u32, over: &[bool]) -> Option<u32> {
+        let members = self.members[head as usize].iter();
+        let operands = members.flat_map(|member| program.instructions[*member as usize].read());
+        let mut heads =
+            operands.filter_map(|operand| self.producer(program, operand)).map(|producer| self.head(producer));
+        heads.find(|before| *before != head && !over[*before as usize])
     }
 }
 
@@ -364,71 +392,138 @@ pub(super) fn loop_of(program: &Program, at: usize) -> Option<(SmallVec<[ValueId
     if !joins(program, instruction) || op_of(instruction).is_some_and(is_broadcast) {
         return None;
     }
-    let joined = join(program, &[at as u32], &|_| true);
-    if let Action::Loop(body) = joined.action { Some((joined.operands, *body)) } else { None }
+    let mut joining = Joining::default();
+    let joined = joining.fill(program, &[at as u32], &|_| true);
+    matches!(joined.end, End::Elements).then_some((joined.operands, joining.body))
 }
 
-/// One instruction of several, in order; the last ones may reduce what others give.
-fn join(program: &Program, members: &[u32], used: &dyn Fn(ValueId) -> bool) -> Instruction {
-    let member = |m: &u32| &program.instructions[*m as usize];
-    let last = member(&members[members.len() - 1]);
-    let reduced = reduces(program, last).map(|operand| (program.root(operand), last));
-    let element_wise = members.iter().take_while(|m| joins(program, member(m))).count();
-    let (element_wise, ends) = members.split_at(element_wise);
-    let instructions = || element_wise.iter().map(member);
-    let mut dims = Dims::new();
-    let mut places = FxHashMap::<ValueId, usize>::default();
-    let mut operands = SmallVec::<[ValueId; 3]>::new();
-    let mut computed = Few::default();
-    instructions().flat_map(|i| &i.results).for_each(|result| _ = computed.insert(result.0));
-    for operand in instructions().flat_map(Instruction::read).filter(|o| !computed.0.contains(&o.0)) {
-        places.entry(operand).or_insert_with(|| {
-            operands.push(operand);
-            operands.len() - 1
-        });
+/// What one instruction of several is, beside its loop.
+struct Joined {
+    operands: SmallVec<[ValueId; 3]>,
+    results: SmallVec<[ValueId; 1]>,
+    node: NodeId,
+    end: End,
+}
+
+/// What a loop ends in.
+enum End {
+    Elements,
+    Reduction(Op),
+    Columns(Columns),
+}
+
+/// The work of making loops of clusters, and what is used for each of them again.
+struct Joining {
+    loops: Loops,
+    /// The newest loop.
+    body: Loop,
+    places: Places,
+    computed: Few,
+}
+
+impl Default for Joining {
+    fn default() -> Joining {
+        let body = Loop { dims: Dims::new(), inputs: Vec::new(), steps: Vec::new(), outputs: Vec::new() };
+        Joining { loops: Loops::default(), body, places: Places::default(), computed: Few::default() }
     }
-    let mut steps = Vec::with_capacity(members.len());
-    let mut results = SmallVec::<[ValueId; 1]>::new();
-    let mut outputs = Vec::new();
-    for instruction in instructions() {
-        let result = instruction.results[0];
-        dims.clone_from(&program.spec(result).dims);
-        let taken: SmallVec<[usize; 3]> = instruction.read().map(|o| places[&o]).collect();
-        let place = match op_of(instruction) {
-            Some(op) if !is_broadcast(op) => {
-                steps.push(Step { op: op.clone(), operands: taken, dtype: program.spec(result).dtype });
-                operands.len() + steps.len() - 1
-            }
-            // What a loop reads is broadcast to its shape anyway.
-            Some(_) | None => taken[0],
+}
+
+/// The values of a cluster that a loop numbers, and their numbers there. They are few, so looking at all of them is the fastest.
+#[derive(Default)]
+struct Places {
+    values: SmallVec<[u32; 32]>,
+    numbers: SmallVec<[u32; 32]>,
+}
+
+impl Places {
+    fn get(&self, value: ValueId) -> Option<usize> {
+        let at = self.values.iter().position(|other| *other == value.0)?;
+        Some(self.numbers[at] as usize)
+    }
+
+    fn add(&mut self, value: ValueId, number: usize) {
+        self.values.push(value.0);
+        self.numbers.push(number as u32);
+    }
+}
+
+impl Joining {
+    /// One instruction of several, in order; the last ones may reduce what others give.
+    fn join(&mut self, program: &Program, members: &[u32], used: &dyn Fn(ValueId) -> bool) -> Instruction {
+        let Joined { operands, results, node, end } = self.fill(program, members, used);
+        let body = self.loops.share(&self.body);
+        let action = match end {
+            End::Elements => Action::Loop(body),
+            End::Reduction(op) => Action::LoopReduction(body, op),
+            End::Columns(columns) => Action::LoopColumns(body, columns),
         };
-        places.insert(result, place);
-        if used(result) {
-            results.push(result);
-            outputs.push(place);
-        }
+        Instruction { action, operands, results, node }
     }
-    let inputs = operands.iter().map(|o| program.spec(*o).clone()).collect();
-    let node = members.iter().map(|m| program.instructions[*m as usize].node).max().unwrap_or(last.node);
-    let mut body = Box::new(Loop { dims, inputs, steps, outputs });
-    if reduced.is_none() && !ends.is_empty() {
-        let mut columns = Columns { kept: 0, reduces: SmallVec::new() };
-        for end in ends.iter().map(member) {
-            let Some((operand, op, kept)) = sums(program, end) else { continue };
-            body.outputs.push(places[&operand]);
-            results.push(end.results[0]);
-            columns.kept = kept;
-            columns.reduces.push(op);
+
+    /// Makes the loop of several instructions, and tells what else the one in their place has.
+    fn fill(&mut self, program: &Program, members: &[u32], used: &dyn Fn(ValueId) -> bool) -> Joined {
+        let Joining { body, places, computed, .. } = self;
+        let member = |m: &u32| &program.instructions[*m as usize];
+        let last = member(&members[members.len() - 1]);
+        let reduced = reduces(program, last).map(|operand| (program.root(operand), last));
+        let element_wise = members.iter().take_while(|m| joins(program, member(m))).count();
+        let (element_wise, ends) = members.split_at(element_wise);
+        let instructions = || element_wise.iter().map(member);
+        let mut operands = SmallVec::<[ValueId; 3]>::new();
+        places.values.clear();
+        places.numbers.clear();
+        computed.0.clear();
+        body.inputs.clear();
+        body.steps.clear();
+        body.outputs.clear();
+        instructions().flat_map(|i| &i.results).for_each(|result| _ = computed.insert(result.0));
+        for operand in instructions().flat_map(Instruction::read).filter(|o| !computed.0.contains(&o.0)) {
+            if places.get(operand).is_none() {
+                places.add(operand, operands.len());
+                operands.push(operand);
+            }
         }
-        return Instruction { action: Action::LoopColumns(body, columns), operands, results, node };
+        let mut results = SmallVec::<[ValueId; 1]>::new();
+        for instruction in instructions() {
+            let result = instruction.results[0];
+            body.dims.clone_from(&program.spec(result).dims);
+            let taken: SmallVec<[usize; 3]> = instruction.read().filter_map(|o| places.get(o)).collect();
+            let place = match op_of(instruction) {
+                Some(op) if !is_broadcast(op) => {
+                    body.steps.push(Step { op: op.clone(), operands: taken, dtype: program.spec(result).dtype });
+                    operands.len() + body.steps.len() - 1
+                }
+                // What a loop reads is broadcast to its shape anyway.
+                Some(_) | None => taken[0],
+            };
+            places.add(result, place);
+            if used(result) {
+                results.push(result);
+                body.outputs.push(place);
+            }
+        }
+        body.inputs.extend(operands.iter().map(|o| program.spec(*o).clone()));
+        let node = members.iter().map(|m| program.instructions[*m as usize].node).max().unwrap_or(last.node);
+        if reduced.is_none() && !ends.is_empty() {
+            let mut columns = Columns { kept: 0, reduces: SmallVec::new() };
+            for end in ends.iter().map(member) {
+                let Some((operand, op, kept)) = sums(program, end) else { continue };
+                body.outputs.extend(places.get(operand));
+                results.push(end.results[0]);
+                columns.kept = kept;
+                columns.reduces.push(op);
+            }
+            return Joined { operands, results, node, end: End::Columns(columns) };
+        }
+        let reduced = reduced.and_then(|(operand, last)| Some((places.get(operand)?, last.results[0], op_of(last)?)));
+        let end = match reduced {
+            Some((place, result, op)) => {
+                body.outputs.push(place);
+                results.push(result);
+                End::Reduction(op.clone())
+            }
+            None => End::Elements,
+        };
+        Joined { operands, results, node, end }
     }
-    let action = match reduced.and_then(|(operand, last)| Some((places[&operand], last.results[0], op_of(last)?))) {
-        Some((place, result, op)) => {
-            body.outputs.push(place);
-            results.push(result);
-            Action::LoopReduction(body, op.clone())
-        }
-        None => Action::Loop(body),
-    };
-    Instruction { action, operands, results, node }
 }

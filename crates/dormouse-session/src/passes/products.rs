@@ -146,7 +146,7 @@ fn straighten(product: &mut Instruction, factor: ValueId) {
 /// How often each value is read, asked for, or another's alias.
 pub(super) fn reads(program: &Program) -> Vec<u32> {
     let mut reads = vec![0; program.values.len()];
-    let aliased = program.values.iter().filter_map(|v| match v.origin {
+    let aliased = program.origins.iter().filter_map(|origin| match *origin {
         Origin::Alias(of) => Some(of),
         Origin::Feed(_) | Origin::Constant(_) | Origin::Variable(_) | Origin::Computed => None,
     });
@@ -155,20 +155,29 @@ pub(super) fn reads(program: &Program) -> Vec<u32> {
     reads
 }
 
-/// Puts instructions before others, whose numbers rise, and leaves those out that are told to be gone.
+/// Puts instructions before others, whose numbers rise, or at the end, and leaves those out that are told to be gone.
 pub(super) fn insert(program: &mut Program, before: Vec<(usize, Instruction)>, gone: &[bool]) {
-    if before.is_empty() && !gone.contains(&true) {
-        return;
+    let instructions = &mut program.instructions;
+    let mut from = instructions.len();
+    let mut to = from + before.len();
+    instructions.resize_with(to, Instruction::nothing);
+    // From the last one to the first, so that each moves once, to a place that is free.
+    for (at, new) in before.into_iter().rev() {
+        while from > at {
+            from -= 1;
+            to -= 1;
+            instructions.swap(from, to);
+            if gone.get(from) == Some(&true) {
+                instructions[to].results.clear();
+            }
+        }
+        to -= 1;
+        instructions[to] = new;
     }
-    let old = std::mem::take(&mut program.instructions);
-    program.instructions.reserve_exact(old.len() + before.len());
-    let mut before = before.into_iter().peekable();
-    for (i, instruction) in old.into_iter().enumerate() {
-        while let Some((_, new)) = before.next_if(|(at, _)| *at == i) {
-            program.instructions.push(new);
-        }
-        if gone.get(i) != Some(&true) {
-            program.instructions.push(instruction);
-        }
+    for i in (0..from).filter(|i| gone.get(*i) == Some(&true)) {
+        instructions[i].results.clear();
+    }
+    if gone.contains(&true) {
+        instructions.retain(|instruction| !instruction.results.is_empty());
     }
 }

@@ -58,7 +58,7 @@ fn rewrite(program: &mut Program, rules: &[Rule]) {
                     break;
                 }
                 Instead::Reshaped(value) => {
-                    program.values[result.index()].origin = Origin::Alias(value);
+                    program.origins[result.index()] = Origin::Alias(value);
                     program.instructions[i].results.clear();
                     break;
                 }
