@@ -1,9 +1,11 @@
 """Measures Dormouse and its peers in turn, within one call, and prints what each takes a step and how often ours goes into it.
 
     python3 docs/benchmarks/compare.py [--rounds 3] [--peers tf1,jax,torch,torch-compile,onnxruntime] [WORKLOAD ...]
+    python3 docs/benchmarks/compare.py --peers candle,burn,autograd,dfdx [WORKLOAD ...]
 
-The peers run in virtual environments of their own, whose pythons these variables name (see README.md): TF_PYTHON, JAX_PYTHON,
-TORCH_PYTHON, ONNX_PYTHON. Ours is `cargo run --release -p dormouse-bench`, or the program that OURS names.
+The peers in Python run in virtual environments of their own, whose pythons these variables name (see README.md): TF_PYTHON,
+JAX_PYTHON, TORCH_PYTHON, ONNX_PYTHON. Those in Rust are run by cargo from the folder `rust`, or are in the folder that RUST_PEERS
+names. Ours is `cargo run --release -p dormouse-bench`, or the program that OURS names.
 """
 import argparse
 import json
@@ -27,6 +29,7 @@ PEERS = {
     "torch-compile": ("TORCH_PYTHON", "torch_peer.py", {"MODE": "compile"}),
     "onnxruntime": ("ONNX_PYTHON", "onnx_peer.py", {}),
 }
+RUST_PEERS = ["candle", "burn", "autograd", "dfdx"]
 # glibc then keeps what a program frees, for all alike: without, some peers spend most of a step on page faults.
 KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1)}
 
@@ -44,6 +47,10 @@ def nanoseconds(command, workload, folder, environment):
 
 
 def command_of(peer):
+    if peer in RUST_PEERS:
+        built = os.environ.get("RUST_PEERS")
+        run = ["cargo", "run", "--release", "--quiet", "-p", f"{peer}-peer", "--"]
+        return [str(Path(built).resolve() / f"{peer}-peer")] if built else run, HERE / "rust", {}
     variable, program, environment = PEERS[peer]
     return [os.environ.get(variable, "python3"), program], HERE, environment
 
@@ -55,9 +62,9 @@ def main():
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
     options = parser.parse_args()
     peers = [peer for peer in options.peers.split(",") if peer]
-    unknown = [peer for peer in peers if peer not in PEERS]
+    unknown = [peer for peer in peers if peer not in PEERS and peer not in RUST_PEERS]
     if unknown:
-        parser.error(f"no peer {unknown[0]}; there are {', '.join(PEERS)}")
+        parser.error(f"no peer {unknown[0]}; there are {', '.join([*PEERS, *RUST_PEERS])}")
     programs = {"dormouse": (OURS, ROOT, {})} | {peer: command_of(peer) for peer in peers}
     print(f"{'µs a step':12}" + "".join(f"{name:>21}" for name in programs) + f"{'best peer / ours':>19}", flush=True)
     for workload in options.workloads or WORKLOADS:
