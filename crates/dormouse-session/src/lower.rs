@@ -275,7 +275,8 @@ impl<'a> Lowering<'a> {
             None => self.inferred(id, operands, op)?,
         };
         debug_assert_eq!(self.inferred(id, operands, op).ok().as_ref(), Some(&specs), "inference agrees with itself");
-        specs.into_iter().map(|spec| self.sized(id, spec)).collect()
+        specs.iter().try_for_each(|spec| self.fits(id, spec))?;
+        Ok(specs)
     }
 
     /// What the graph tells of a node's results, if its operands are as it tells too: inference has seen these shapes before.
@@ -465,9 +466,13 @@ impl<'a> Lowering<'a> {
     }
 
     fn sized(&self, id: NodeId, spec: Spec) -> Result<Spec> {
+        self.fits(id, &spec).map(|()| spec)
+    }
+
+    fn fits(&self, id: NodeId, spec: &Spec) -> Result<()> {
         let bytes = element_count(&spec.dims).and_then(|n| n.checked_mul(spec.dtype.size()));
         match bytes {
-            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(spec),
+            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
             _ => Err(self.failed(id, format!("its result, {spec}, does not fit in memory"))),
         }
     }
