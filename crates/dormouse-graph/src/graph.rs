@@ -143,7 +143,10 @@ impl Graph {
         });
         self.with(|s| {
             let name: Arc<str> = match naming {
-                Naming::Scoped(_) => s.names.unique(&wanted).into(),
+                Naming::Scoped(_) => match s.names.number(&wanted) {
+                    None => wanted.into(),
+                    Some(number) => format!("{wanted}_{number}").into(),
+                },
                 Naming::Claimed(name) => name.into(),
             };
             let source = s.source(at);

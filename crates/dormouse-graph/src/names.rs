@@ -12,65 +12,119 @@ use rustc_hash::{FxHashMap, FxHasher};
 /// The names in use, ignoring case, each with the number of times it was asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
+    /// All names in lower case, one behind the other.
+    text: String,
     /// By the hash of a name, so that a table that grows does not have to read all names again.
-    by_hash: FxHashMap<u64, (Box<str>, u32)>,
+    by_hash: FxHashMap<u64, Used>,
     /// Those whose hash is another name's.
     others: FxHashMap<Box<str>, u32>,
+    /// The name that is looked for.
+    key: String,
+}
+
+/// A name in use.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    /// Where in the text it begins.
+    start: usize,
+    length: u32,
+    count: u32,
 }
 
 impl Names {
     /// `wanted` itself where nobody has it, else `wanted_1`, `wanted_2`, …
     pub(crate) fn unique(&mut self, wanted: &str) -> String {
-        let key = wanted.to_lowercase();
-        let Some(count) = self.add(&key) else { return wanted.to_owned() };
-        let mut i = *count;
-        *count += 1;
-        loop {
-            if self.add(&format!("{key}_{i}")).is_none() {
-                return format!("{wanted}_{i}");
-            }
-            i += 1;
+        match self.number(wanted) {
+            None => wanted.to_owned(),
+            Some(number) => format!("{wanted}_{number}"),
         }
+    }
+
+    /// Takes a name, with a number behind it where it is in use: the first that is free.
+    pub(crate) fn number(&mut self, wanted: &str) -> Option<u32> {
+        let mut key = self.lowered(wanted);
+        let number = self.add(&key).map(|count| {
+            *count += 1;
+            *count - 1
+        });
+        let number = number.map(|mut number| {
+            let length = key.len();
+            loop {
+                key.truncate(length);
+                key.extend(["_", &number.to_string()]);
+                if self.add(&key).is_none() {
+                    break number;
+                }
+                number += 1;
+            }
+        });
+        self.key = key;
+        number
+    }
+
+    /// A name in lower case, in memory that is given back for the next.
+    fn lowered(&mut self, name: &str) -> String {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        if name.is_ascii() {
+            key.push_str(name);
+            key.make_ascii_lowercase();
+        } else {
+            key.push_str(&name.to_lowercase());
+        }
+        key
+    }
+
+    fn is(text: &str, used: Used, key: &str) -> bool {
+        text.get(used.start..used.start + used.length as usize) == Some(key)
     }
 
     /// Takes a name, asked for once; of one in use, how often that was.
     fn add(&mut self, key: &str) -> Option<&mut u32> {
-        match self.by_hash.entry(hash(key)) {
-            Entry::Vacant(free) if !self.others.contains_key(key) => {
-                free.insert((key.into(), 1));
+        match (self.by_hash.entry(hash(key)), u32::try_from(key.len())) {
+            (Entry::Vacant(free), Ok(length)) if !self.others.contains_key(key) => {
+                free.insert(Used { start: self.text.len(), length, count: 1 });
+                self.text.push_str(key);
                 None
             }
-            Entry::Occupied(taken) if *taken.get().0 == *key => Some(&mut taken.into_mut().1),
-            Entry::Vacant(_) | Entry::Occupied(_) => match self.others.entry(key.into()) {
+            (Entry::Occupied(used), _) if Self::is(&self.text, *used.get(), key) => Some(&mut used.into_mut().count),
+            (Entry::Vacant(_) | Entry::Occupied(_), _) => match self.others.entry(key.into()) {
                 Entry::Vacant(free) => {
                     free.insert(1);
                     None
                 }
-                Entry::Occupied(taken) => Some(taken.into_mut()),
+                Entry::Occupied(used) => Some(used.into_mut()),
             },
         }
     }
 
     fn count(&mut self, key: &str) -> Option<&mut u32> {
         match self.by_hash.get_mut(&hash(key)) {
-            Some((name, count)) if **name == *key => Some(count),
+            Some(used) if Self::is(&self.text, *used, key) => Some(&mut used.count),
             Some(_) | None => self.others.get_mut(key),
         }
     }
 
     /// Marks a name as used, as a loaded node's is.
     pub(crate) fn claim(&mut self, name: &str) {
-        if let Some(count) = self.add(&name.to_lowercase()) {
+        let key = self.lowered(name);
+        if let Some(count) = self.add(&key) {
             *count += 1;
         }
+        self.key = key;
     }
 
     /// Gives back the name that [`Names::unique`] made last, for `wanted`.
     pub(crate) fn give_back(&mut self, name: &str) {
-        let key = name.to_lowercase();
+        let key = self.lowered(name);
         if self.count(&key) == Some(&mut 1) {
             match self.by_hash.entry(hash(&key)) {
-                Entry::Occupied(own) if *own.get().0 == *key => _ = own.remove(),
+                Entry::Occupied(own) if Self::is(&self.text, *own.get(), &key) => {
+                    let Used { start, length, .. } = own.remove();
+                    if start + length as usize == self.text.len() {
+                        self.text.truncate(start);
+                    }
+                }
                 Entry::Occupied(_) | Entry::Vacant(_) => _ = self.others.remove(key.as_str()),
             }
         }
@@ -81,6 +135,7 @@ impl Names {
         {
             *count = number;
         }
+        self.key = key;
     }
 }
 
@@ -556,7 +611,9 @@ mod tests {
     #[test]
     fn names_of_one_hash_are_kept_apart() {
         let mut names = Names::default();
-        names.by_hash.insert(hash("b"), ("a".into(), 1));
+        names.unique("a");
+        let a = names.by_hash[&hash("a")];
+        names.by_hash.insert(hash("b"), a);
         assert_eq!(["b", "B", "b"].map(|n| names.unique(n)), ["b", "B_1", "b_2"]);
         names.give_back("b_2");
         assert_eq!(names.unique("b"), "b_2");
