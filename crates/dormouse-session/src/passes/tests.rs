@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use dormouse_graph::{Array, Elementwise, Graph, Linalg, Nn, Output, Reduction, Tensor};
+use dormouse_graph::{Array, Elementwise, Graph, Linalg, Nn, NodeId, Output, Reduction, Tensor};
 use dormouse_value::{DType, shape};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::*;
 use crate::lower::{Request, lower};
@@ -313,4 +314,24 @@ fn an_epilogue_waits_for_the_last_product() {
     let second = first.tanh().matmul(w);
     let program = program(&graph, &[first.sin() + second], &[(x, &[4, 8]), (w, &[8, 8])], Optimize::Exact);
     assert_eq!(shape_of(&program), ["MatMul", "Unary", "MatMul then loop of 2"]);
+}
+
+#[test]
+fn instructions_are_put_before_others_and_left_out_where_they_lie() {
+    let instruction = |node: u32| Instruction {
+        results: SmallVec::from_slice(&[ValueId(node)]),
+        node: NodeId(node),
+        ..Instruction::nothing()
+    };
+    let nodes = |before: &[(usize, u32)], gone: &[bool]| -> Vec<u32> {
+        let mut program = Program { instructions: (0..3).map(instruction).collect(), ..Program::default() };
+        let before = before.iter().map(|(at, node)| (*at, instruction(*node))).collect();
+        products::insert(&mut program, before, gone);
+        program.instructions.iter().map(|i| i.node.0).collect()
+    };
+    assert_eq!(nodes(&[], &[]), [0, 1, 2]);
+    assert_eq!(nodes(&[], &[true, false, true]), [1]);
+    assert_eq!(nodes(&[(0, 7), (1, 8), (1, 9), (3, 10)], &[]), [7, 0, 8, 9, 1, 2, 10]);
+    assert_eq!(nodes(&[(0, 7), (1, 8), (1, 9), (3, 10)], &[false, true, false]), [7, 0, 8, 9, 2, 10]);
+    assert_eq!(nodes(&[(2, 7)], &[true, true, true]), [7]);
 }
