@@ -79,7 +79,7 @@ def main():
         for name in programs:
             time = medians.get(name)
             ratio = f" ({time / ours:.2f})" if time and ours and name != "dormouse" else ""
-            row += f"{'–' if time is None else f'{time:,.1f}{ratio}':>21}"
+            row += f"{'–' if time is None else f'{time:,.{3 if time < 1 else 1}f}{ratio}':>21}"
         theirs = [time for name, time in medians.items() if name != "dormouse"]
         print(row + (f"{min(theirs) / ours:>19.2f}" if theirs and ours else f"{'–':>19}"), flush=True)
 
