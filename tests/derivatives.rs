@@ -155,6 +155,45 @@ fn products_of_segments_have_second_derivatives_at_zeros() {
 }
 
 #[test]
+fn products_of_segments_have_third_derivatives_at_zeros() {
+    let ids = [0_i32, 0, 0, 0, 1, 1, 1];
+    for numbers in [
+        [2.0, 3.0, 5.0, -1.0, 4.0, 0.5, 7.0],
+        [2.0, 0.0, 5.0, 3.0, 0.0, 4.0, 0.0],
+        [0.0, 0.0, -3.0, 2.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 2.0, 0.0, 1.0, 0.0, 3.0],
+    ] {
+        let graph = Graph::new();
+        let x = graph.constant(numbers);
+        let second = hessians(x.unsorted_segment_prod(graph.constant(ids), 2).sum(), [x])[0];
+        let third = jacobian(second, x);
+        let third = floats(Session::new(&graph).unwrap().run(third, ()).unwrap());
+        for (index, got) in third.indexed_iter() {
+            let of = [index[0], index[1], index[2]];
+            let apart = of[0] != of[1] && of[1] != of[2] && of[0] != of[2];
+            let together = of.iter().all(|i| ids[*i] == ids[of[0]]);
+            let others = (0..7).filter(|k| !of.contains(k) && ids[*k] == ids[of[0]]).map(|k| numbers[k]);
+            let expected = if apart && together { others.product() } else { 0.0 };
+            assert!((got - expected).abs() < 1e-11, "{numbers:?}, {of:?}: {got} for {expected}");
+        }
+    }
+}
+
+/// As TensorFlow's: the sign is the same all around.
+#[test]
+fn the_sign_of_a_determinant_has_no_slope() {
+    let graph = Graph::new();
+    let m = graph.constant([[2.0, 1.0], [1.0, 3.0]]);
+    let (sign, logarithm) = m.slogdet();
+    let [alone] = gradients(sign, [m]);
+    let [both] = gradients(sign * 3.0 + logarithm, [m]);
+    let [alone, both] = Session::new(&graph).unwrap().run([alone, both], ()).unwrap();
+    assert_eq!(floats(alone), array![[0.0, 0.0], [0.0, 0.0]].into_dyn());
+    let inverse = array![[0.6, -0.2], [-0.2, 0.4]].into_dyn();
+    assert!(floats(both).iter().zip(&inverse).all(|(a, b)| (a - b).abs() < 1e-15));
+}
+
+#[test]
 fn forward_products_are_the_jacobian_times_the_vector() {
     let graph = Graph::new();
     let x = graph.constant([[1.0, 2.0], [3.0, 4.0]]);

@@ -150,7 +150,11 @@ pub(crate) fn rule(op: &Op, s: &Site<'_>) -> Found {
         Op::Svd { full } => linalg::svd(*full, s),
         Op::Betainc => elementwise::betainc(s),
         Op::MatrixExponential => one(&|dy| linalg::matrix_exponential(dy, s)),
-        Op::LogDeterminant => smallvec![s.dy[1].and_then(|dy| s.of(0, || linalg::of_determinant(dy, s)))],
+        // The sign is the same all around, where it is not 0.
+        Op::LogDeterminant => smallvec![s.of(0, || match s.dy[1] {
+            Some(dy) => linalg::of_determinant(dy, s),
+            None => s.x[0].zeros_like(),
+        })],
     }
 }
 
