@@ -172,3 +172,72 @@ fn slices_are_what_gradients_of_gathers_are_made_of() {
     let rows = session.run(slices.indices(), feeds![]).unwrap();
     assert_eq!(rows, Value::from(array![2_i64, 0, 2, 2, 1]));
 }
+
+/// As TensorFlow's: from the side that is taken the rows, from the other all rows, which are 0.
+#[test]
+fn a_gather_within_a_choice_has_slices_for_its_gradient() {
+    let graph = Graph::new();
+    let w = graph.variable(Array2::<f32>::ones((4, 2)));
+    let taken = graph.placeholder(DType::Bool, shape![]);
+    let ids = graph.placeholder(DType::I32, shape![?]);
+    let loss = graph.cond(taken, || (w.gather(ids) * 2.0).sum(), || graph.constant(3.0_f32));
+    let momentum = Momentum::new(0.1, 0.9);
+    let pairs = momentum.compute_gradients(loss, &[w]);
+    let slices = IndexedSlices::of(pairs[0].0.unwrap()).unwrap();
+    let train = momentum.apply_gradients(&pairs, None);
+    let kept = momentum.slot(w, "momentum").unwrap();
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    session.run(init, feeds![]).unwrap();
+    let nothing = ndarray::Array1::<i32>::zeros(0);
+    let wanted = [
+        (true, array![1, 1, 3], [1.0, 0.6, 1.0, 0.8], [0.0, 4.0, 0.0, 2.0]),
+        (false, array![0], [1.0, 0.24, 1.0, 0.62], [0.0, 3.6, 0.0, 1.8]),
+        (true, array![0], [0.8, 0.24, 1.0, 0.62], [2.0, 3.6, 0.0, 1.8]),
+        (true, nothing, [0.8, 0.24, 1.0, 0.62], [2.0, 3.6, 0.0, 1.8]),
+    ];
+    for (side, rows, after, sums) in wanted {
+        let found = session.run(slices.indices(), feeds![taken => side, ids => &rows]).unwrap();
+        assert_eq!(found, Value::from(if side { rows.clone() } else { array![0, 1, 2, 3] }));
+        session.run(train, feeds![taken => side, ids => &rows]).unwrap();
+        let shown = session.run([w, kept], feeds![]).unwrap().map(|v| matrix(&v));
+        for (shown, wanted) in shown.iter().zip([after, sums]) {
+            assert!(shown.rows().into_iter().zip(wanted).all(|(row, w)| row.iter().all(|x| (x - w).abs() < 1e-6)));
+        }
+    }
+}
+
+#[test]
+fn each_of_several_matrices_has_slices_of_its_own_rows() {
+    let graph = Graph::new();
+    let matrices = [3, 2].map(|rows| graph.variable(Array2::<f32>::ones((rows, 2))));
+    let ids = graph.placeholder(DType::I32, shape![?, ?]);
+    let found = graph.embedding_lookup(&matrices, ids, dormouse::graph::Partition::Mod);
+    assert_eq!(found.shape(), shape![?, ?, 2]);
+    let slices = gradients((found * 2.0).sum(), matrices).map(|g| IndexedSlices::of(g).unwrap());
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    session.run(init, feeds![]).unwrap();
+    let rows = session.run(slices.map(IndexedSlices::indices), feeds![ids => array![[0, 4, 4]]]).unwrap();
+    assert_eq!(rows, [Value::from(array![0, 2, 2]), Value::from(ndarray::Array1::<i32>::zeros(0))]);
+    let values = session.run(slices.map(IndexedSlices::values), feeds![ids => array![[0, 4, 4]]]).unwrap();
+    assert_eq!(matrix(&values[0]), Array2::from_elem((3, 2), 2.0));
+    assert!(session.run(found, feeds![ids => array![[5]]]).is_err());
+}
+
+/// What is summed and written are rows: no step of a run is as large as the array, but the variables themselves.
+#[test]
+fn steps_are_as_large_as_the_rows_that_are_taken() {
+    for optimizer in optimizers().into_iter().filter(|o| o.name() != "Adam") {
+        let graph = Graph::new();
+        let w = graph.variable(Array2::<f32>::ones((20_000, 8)));
+        let ids = graph.placeholder(DType::I32, shape![?]);
+        let train = optimizer.minimize(w.gather(ids).square().sum());
+        let init = graph.initializer();
+        let session = Session::new(&graph).unwrap();
+        session.run(init, feeds![]).unwrap();
+        let memory = session.memory(train, feeds![ids => array![5, 7, 5]]).unwrap();
+        assert!(memory.arena < 20_000 && memory.second == 0, "{}: {memory:?}", optimizer.name());
+        session.run(train, feeds![ids => array![5, 7, 5]]).unwrap();
+    }
+}

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use dormouse_graph::{
-    BranchId, BranchInfo, Custom, Differentiated, Elementwise, Graph, IndexedSlices, Node, NodeId, NodeKind, Output,
-    Symbol, Tensor, Variable, VariableId,
+    Array, BranchId, BranchInfo, Custom, Differentiated, Elementwise, Graph, IndexedSlices, Node, NodeId, NodeKind,
+    Output, Symbol, Tensor, Variable, VariableId,
 };
 use dormouse_value::{Distribution, Op};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -369,6 +369,9 @@ impl<'a> Pass<'a> {
         let x = node.operands[operand];
         let target = self.nodes.get(x.node.index()).and_then(|n| n.branch);
         let chosen = |predicate: Tensor, side: bool, gradient: Tensor| {
+            if let Some(slices) = IndexedSlices::of(gradient) {
+                return rows_of_side(graph, graph.output(x), predicate, side, slices);
+            }
             let zeros = graph.output(x).zeros_like();
             if side {
                 graph.cond(predicate, || gradient, || zeros)
@@ -488,6 +491,19 @@ fn fitting(graph: &Graph, y: Tensor, dy: Tensor) -> Tensor {
 fn branches(graph: &Graph, branch: Option<BranchId>) -> impl Iterator<Item = (BranchId, BranchInfo)> + '_ {
     let info = |branch: BranchId| graph.branch(branch).map(|info| (branch, info));
     std::iter::successors(branch.and_then(info), move |(_, b)| b.parent.and_then(info))
+}
+
+/// Slices of a tensor from one side of a choice; of the other, all rows as zeros, as TensorFlow has it.
+fn rows_of_side(graph: &Graph, x: Tensor, predicate: Tensor, side: bool, slices: IndexedSlices) -> Tensor {
+    let dtype = slices.indices().dtype();
+    let taken = || [slices.values(), slices.indices()];
+    let zeros = || {
+        let count = x.shape_of().slice([0], [1]).squeeze_axes(&[0]);
+        [x.zeros_like(), graph.range_of(graph.constant(0), count, graph.constant(1)).cast(dtype)]
+    };
+    let [values, indices] =
+        if side { graph.cond(predicate, taken, zeros) } else { graph.cond(predicate, zeros, taken) };
+    IndexedSlices::new(values, indices, x).dense()
 }
 
 /// The sum of what reached one tensor, oldest reader first; keeps it as the one entry. Of slices it is slices.

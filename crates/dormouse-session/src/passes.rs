@@ -2,6 +2,7 @@
 
 mod assemble;
 mod broadcasts;
+mod checked;
 mod cse;
 mod dead;
 mod epilogue;
@@ -40,6 +41,7 @@ const PASSES: &[Pass] = &[
     ("join", products::join, Optimize::Full),
     ("share", products::share, Optimize::Exact),
     ("rows", rows::rows, Optimize::Full),
+    ("checked", checked::checked, Optimize::Exact),
     ("loss", loss::surround, Optimize::Exact),
     ("fuse", fuse::fuse, Optimize::Exact),
     ("epilogue", epilogue::epilogue, Optimize::Exact),

@@ -3,7 +3,9 @@
 use dormouse_value::{DType, Op, ScatterOp};
 
 use super::array::Array;
+use super::dynamic::Dynamic;
 use super::elementwise::Elementwise;
+use super::indexing::Indexing;
 use super::matrices::scoped;
 use crate::graph::Graph;
 use crate::tensor::{Symbol, Tensor};
@@ -68,6 +70,8 @@ impl Graph {
             return first.poisoned_or(told);
         }
         scoped(self, "embedding_lookup", || {
+            let shape = ids.shape_of();
+            let ids = ids.reshape([-1]);
             // Which matrix, and which row of it.
             let (which, row) = match partition {
                 Partition::Mod => (ids.floor_mod(n), ids.floor_div(n)),
@@ -84,15 +88,14 @@ impl Graph {
                     (which.minimum(n - 1).maximum(0), beyond.select(ids, row))
                 }
             };
-            let mut found: Option<Tensor> = None;
-            for (i, matrix) in (0_i64..).zip(&matrices) {
-                let here = which.equal(i);
-                let own = matrix.gather(here.select(row, row.zeros_like()));
-                let rest = own.shape().rank().unwrap_or(0).saturating_sub(ids.shape().rank().unwrap_or(0));
-                let axes = (0..rest).map(|_| -1).fold(here, |here, axis| here.expand_dims(axis));
-                found = Some(found.map_or(own, |before| axes.select(own, before)));
-            }
-            found.unwrap_or(first)
+            // Each matrix is asked for its own rows only, so that its gradient is of these.
+            let which = which.cast(DType::I32);
+            let places = ids.index_along(0, DType::I32).dynamic_partition(which, count);
+            let own = row.dynamic_partition(which, count);
+            let found: Vec<Tensor> = matrices.iter().zip(own).map(|(matrix, own)| matrix.gather(own)).collect();
+            let rows = self.dynamic_stitch(&places, &found);
+            let inner = first.shape_of().slice([1], [-1]);
+            rows.reshape_to(self.concat(&[shape, inner], 0))
         })
     }
 

@@ -5,6 +5,10 @@ use dormouse_value::{DType, Op, UnaryOp};
 
 use crate::build::array::Array;
 use crate::build::elementwise::Elementwise;
+use crate::build::indexing::Indexing;
+use crate::build::reduction::{Reduction, Running};
+use crate::build::slicing::Slicing;
+use crate::build::sorting::{Direction, Sorting};
 use crate::node::NodeKind;
 use crate::tensor::{Symbol, Tensor};
 
@@ -94,11 +98,28 @@ impl IndexedSlices {
     /// The same with the sum of all rows of an index in the place of each of them.
     ///
     /// So what is computed of these rows and written by [`scatter_update`](crate::Variable::scatter_update) is what
-    /// the sum gives, whichever of the rows is written last.
+    /// the sum gives, whichever of the rows is written last. It takes as long as there are rows, however many the tensor has.
     #[must_use]
     #[track_caller]
     pub fn summed(self) -> Self {
-        self.with_values(self.dense().gather(self.indices))
+        let IndexedSlices { values, indices, like } = self;
+        let few = like.shape().dim(0).known().zip(indices.shape().dim(0).known()).is_some_and(|(all, n)| all <= n);
+        let graph = values.graph();
+        graph.located(|| {
+            graph.name_scope("summed", || {
+                if few {
+                    return self.with_values(self.dense().gather(indices));
+                }
+                // Equal indices lie side by side in order; each run of them has a number.
+                let order = indices.argsort(-1, Direction::Ascending);
+                let sorted = indices.gather(order);
+                let before = graph.concat(&[sorted.at(..1), sorted.at(..-1)], 0);
+                let runs = sorted.not_equal(before).cast(DType::I32).cumsum(0, Running::default());
+                let places = order.zeros_like().tensor_scatter_update(order.expand_dims(-1), runs);
+                let sums = values.zeros_like().tensor_scatter_add(places.expand_dims(-1), values);
+                self.with_values(sums.gather(places))
+            })
+        })
     }
 
     /// The slices of a sum of tensors that are all made of slices.
