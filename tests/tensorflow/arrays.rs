@@ -7,11 +7,8 @@ use crate::case::{Attributes, Case};
 /// Methods that need to know extents when they are called.
 pub(crate) const EXTENTS_ASKED: &[&str] = &[
     "unstack",
-    "split_sizes",
     "diag",
     "diag_part",
-    "matrix_diag_part",
-    "matrix_set_diag",
     "scatter_update",
     "scatter_add",
     "scatter_sub",

@@ -394,6 +394,22 @@ fn what_is_drawn_at_random_is_what_tensorflow_gives() {
 }
 
 #[test]
+fn what_is_drawn_at_random_is_what_tensorflow_gives_for_unknown_extents() {
+    let lines = || PROBES.lines().filter(|line| !line.starts_with('#'));
+    assert!(every_case(lines(), Told::Ranks, arrays::EXTENTS_ASKED) > 1500);
+}
+
+/// Methods that have to know how many axes there are, but along the last one.
+const AXES_ASKED: &[&str] =
+    &["argsort", "matrix_diag_part", "matrix_transpose", "roll", "sort", "split_sizes", "unstack"];
+
+#[test]
+fn what_is_drawn_at_random_is_what_tensorflow_gives_for_unknown_shapes() {
+    let lines = || PROBES.lines().filter(|line| !line.starts_with('#'));
+    assert!(every_case(lines(), Told::Nothing, AXES_ASKED) > 1500);
+}
+
+#[test]
 fn draws_are_named_as_tensorflows() {
     let graph = Graph::new();
     let plain = graph.random(&[2], Uniform::default());

@@ -1,12 +1,14 @@
 //! Convolutions and pooling beyond those of images: of sequences, of images with a depth, of each channel alone, and back.
 
-use dormouse_value::{Dim, Op, Padding, Window2d, Window3d};
-use smallvec::SmallVec;
+use dormouse_value::{Dim, Op, Padding, Shape, Window2d, Window3d};
 
 use super::array::Array;
+use super::dynamic::Dynamic;
+use super::elementwise::Elementwise;
 use super::matrices::{regroup, scoped};
 use super::nn::{Conv2d, Nn, Pool};
 use super::reduction::{Reduction, keep_dims};
+use super::slicing::Slicing;
 use crate::tensor::{Operand, Symbol, Tensor};
 
 /// How [`Convolutions::conv1d`] lays its windows over the inner axis of an NWC tensor.
@@ -247,22 +249,28 @@ fn deep(x: Tensor, options: Pool3d, what: &str, name: &str, pool: fn(Tensor, Poo
     if matches!(padding, Padding::Explicit(_)) {
         return x.poisoned_or(format!("{what}: explicit padding is of height and width only"));
     }
-    let Some(depth) = shape.dim(1).known() else {
-        return x.poisoned_or(format!("{what}: the depth of {shape} is not known"));
-    };
-    if shape.dim(2) == Dim::Unknown && shape.dim(3) == Dim::Unknown {
-        return x.poisoned_or(format!("{what}: neither the height nor the width of {shape} is known"));
-    }
     scoped(x.graph(), name, || {
         let slices = regroup(x, 0, 2, &[-1]);
         let pooled = pool(slices, Pool { size: [down, across], strides: [rows, columns], padding });
-        let images = shape.dim(0).known().map_or(-1, |n| n as i64);
-        let whole = regroup(pooled, 0, 1, &[images, depth as i64]);
+        let whole = parted(pooled, 0, [shape.dim(0), shape.dim(1)], || x.shape_of().at(..2));
         // The depth as the height of images whose width is all the rest.
         let beside = regroup(whole, 2, 2, &[-1]);
         let along = pool(beside, Pool { size: [taps, 1], strides: [step, 1], padding });
-        let extents: SmallVec<[i64; 2]> =
-            [2, 3].iter().map(|axis| whole.shape().dim(*axis).known().map_or(-1, |n| n as i64)).collect();
-        regroup(along, 2, 1, &extents)
+        let cells = [whole.shape().dim(2), whole.shape().dim(3)];
+        parted(along, 2, cells, || whole.shape_of().at(2..4))
     })
+}
+
+/// An axis as two, of these extents; where neither is known, they are what a run finds `measured` to be.
+#[track_caller]
+fn parted(x: Tensor, axis: i32, extents: [Dim; 2], measured: impl FnOnce() -> Tensor) -> Tensor {
+    let told = extents.map(|dim| dim.known().map_or(-1, |n| n as i64));
+    if told != [-1, -1] {
+        return regroup(x, axis, 1, &told);
+    }
+    let all = x.shape_of();
+    let parts = [all.at(..axis), measured(), all.at(axis + 1..)];
+    let rank = x.shape().rank().map(|rank| rank + 1);
+    let whole = x.reshape_to(x.graph().concat(&parts, 0));
+    rank.map_or(whole, |rank| whole.ensure_shape(Shape::of_rank(rank)))
 }

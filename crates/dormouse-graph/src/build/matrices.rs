@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::array::Array;
 use super::elementwise::Elementwise;
 use super::indexing::{Indexing, number};
+use super::measured::Measured;
 use super::reduction::Reduction;
 use super::slicing::{Rest, Slicing};
 use crate::graph::Graph;
@@ -39,15 +40,19 @@ pub trait Matrices: Symbol {
         })
     }
 
-    /// The diagonals of the last two axes: `[.., n, m] → [.., min(n, m)]`. Both extents must be known.
+    /// The diagonals of the last two axes: `[.., n, m] → [.., min(n, m)]`.
     #[track_caller]
     fn matrix_diag_part(self) -> Tensor {
         let x = self.tensor();
-        let Some((rows, columns)) = last_two(x) else {
-            let message = format!("matrix_diag_part: the last two extents of {} are not known", x.shape());
-            return x.poisoned_or(message);
-        };
+        if x.shape().rank().is_none_or(|rank| rank < 2) {
+            return x.poisoned_or(format!("matrix_diag_part: {} is not known to be of matrices", x.shape()));
+        }
         scoped(x.graph(), "MatrixDiagPart", || {
+            let Some((rows, columns)) = last_two(x) else {
+                let (rows, columns) = measured(x);
+                let places = counted(rows.minimum(columns)) * (columns + 1);
+                return regroup(x, -2, 2, &[-1]).gather_axis(places, -1);
+            };
             let step = columns as i64 + 1;
             let end = (rows.min(columns) as i64 - 1) * step + 1;
             let flat = regroup(x, -2, 2, &[(rows * columns) as i64]);
@@ -56,14 +61,23 @@ pub trait Matrices: Symbol {
         })
     }
 
-    /// These matrices with other diagonals: `[.., n, m]` with `[.., min(n, m)]`. Both extents must be known.
+    /// These matrices with other diagonals: `[.., n, m]` with `[.., min(n, m)]`.
     #[track_caller]
     fn matrix_set_diag(self, diagonal: impl Operand) -> Tensor {
         let x = self.tensor();
         let diagonal = diagonal.tensor_like(x);
+        let rank = x.shape().rank().filter(|rank| *rank >= 2);
+        let Some(rank) = rank.map(|rank| rank - 1) else {
+            return x.poisoned_or(format!("matrix_set_diag: {} is not known to be of matrices", x.shape()));
+        };
         let Some((rows, columns)) = last_two(x) else {
-            let message = format!("matrix_set_diag: the last two extents of {} are not known", x.shape());
-            return x.poisoned_or(message);
+            return scoped(x.graph(), "MatrixSetDiag", || {
+                let (rows, columns) = measured(x);
+                let missing = (rows - columns).maximum(0).reshape([1, 1]);
+                let paddings = missing.pad(&[[rank as u32 - 1, 0], [1, 0]]);
+                let (i, j) = places(x);
+                i.equal(j).select(diagonal.pad_by(paddings, 0.0).expand_dims(-1), x)
+            });
         };
         let expected = x.shape().dims().map(|dims| {
             let batch = &dims[..dims.len() - 2];
@@ -75,7 +89,6 @@ pub trait Matrices: Symbol {
         }
         scoped(x.graph(), "MatrixSetDiag", || {
             let missing = rows.saturating_sub(columns) as u32;
-            let rank = x.shape().rank().unwrap_or(2) - 1;
             let mut paddings = vec![[0, 0]; rank];
             paddings[rank - 1][1] = missing;
             let diagonal = if missing > 0 { diagonal.pad(&paddings) } else { diagonal };
@@ -192,6 +205,19 @@ fn places(x: Tensor) -> (Tensor, Tensor) {
     let rows = x.at((Rest, .., ..1)).index_along(-2, DType::I32);
     let columns = x.at((Rest, ..1, ..)).index_along(-1, DType::I32);
     (rows, columns)
+}
+
+/// The last two extents, which are not both known, as scalars.
+#[track_caller]
+fn measured(x: Tensor) -> (Tensor, Tensor) {
+    let extents = x.shape_of();
+    (extents.at(-2), extents.at(-1))
+}
+
+/// The numbers from 0 on below a scalar.
+#[track_caller]
+fn counted(n: Tensor) -> Tensor {
+    n.graph().range_of(n.zeros_like(), n, n.ones_like())
 }
 
 impl Graph {

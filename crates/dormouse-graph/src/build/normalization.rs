@@ -3,10 +3,12 @@
 use dormouse_value::{DType, Dim, Op};
 
 use super::array::Array;
+use super::dynamic::Dynamic;
 use super::elementwise::Elementwise;
 use super::linalg::Linalg;
 use super::matrices::{Matrices, scoped};
 use super::reduction::{Axes, Reduction, keep_dims};
+use super::slicing::Slicing;
 use crate::tensor::{Operand, Symbol, Tensor, Variable};
 
 /// What [`Normalization::fused_batch_norm`] normalizes by.
@@ -172,25 +174,37 @@ pub trait Normalization: Symbol {
         })
     }
 
-    /// x / (bias + α Σ y²)^β, the sum running over the channels beside: `[.., c]`, of which c must be known.
+    /// x / (bias + α Σ y²)^β, the sum running over the channels beside: `[.., c]`.
     #[track_caller]
     fn local_response_normalization(self, options: LocalResponse) -> Tensor {
         let x = self.tensor();
         let graph = x.graph();
         let LocalResponse { depth_radius, bias, alpha, beta } = options;
         let shape = x.shape();
-        let (Some(rank), Dim::Known(channels)) = (shape.rank(), shape.dim(-1)) else {
-            return x.poisoned_or(format!("local_response_normalization: the channels of {shape} are not known"));
-        };
-        if rank < 1 {
+        if shape.rank() == Some(0) {
             return x.poisoned_or("local_response_normalization: a scalar has no channels".to_owned());
         }
         scoped(graph, "LRN", || {
-            let n = channels as usize;
-            let radius = i32::try_from(depth_radius).unwrap_or(-1);
-            let band = graph.fill(&[n, n], 1.0, x.dtype()).matrix_band_part(radius, radius);
-            let rows = x.square().reshape([-1, n.max(1) as i64]);
-            let sums = if n == 0 { x } else { graph.apply(Op::ReshapeLike, &[rows.matmul(band), x]) };
+            let sums = match shape.dim(-1) {
+                Dim::Known(0) => x,
+                Dim::Known(n) => {
+                    let radius = i32::try_from(depth_radius).unwrap_or(-1);
+                    let band = graph.fill(&[n as usize; 2], 1.0, x.dtype()).matrix_band_part(radius, radius);
+                    let rows = x.square().reshape([-1, n as i64]);
+                    graph.apply(Op::ReshapeLike, &[rows.matmul(band), x])
+                }
+                Dim::Unknown => {
+                    // As rows, the square matrix of all channels is made in the run.
+                    let extents = x.shape_of();
+                    let n = extents.at(-1);
+                    let square = graph.concat(&[n.expand_dims(0), n.expand_dims(0)], 0);
+                    let radius = i32::try_from(depth_radius).unwrap_or(-1);
+                    let ones = graph.fill(&[], 1.0, x.dtype()).broadcast_to_shape(square);
+                    let band = ones.matrix_band_part(radius, radius);
+                    let rows = x.square().reshape_to(graph.concat(&[graph.constant([-1]), n.expand_dims(0)], 0));
+                    graph.apply(Op::ReshapeLike, &[rows.matmul(band), x])
+                }
+            };
             let weights = sums * alpha + bias;
             if beta == 0.5 { x * weights.rsqrt() } else { x * weights.pow(-beta) }
         })

@@ -258,8 +258,9 @@ pub trait Slicing: Symbol {
     #[track_caller]
     fn split_sizes(self, sizes: impl Into<Extents>, axis: i32) -> Vec<Tensor> {
         let (at, x, mut sizes) = (Location::caller(), self.tensor(), sizes.into().0);
-        let extent = match extent_along("split", x, axis) {
-            Ok(extent) => extent as i64,
+        let extent = match dim_along("split", x, axis) {
+            Ok(Dim::Known(extent)) => extent as i64,
+            Ok(Dim::Unknown) => return cut_by(at, x, &sizes, axis),
             Err(message) => return vec![x.poisoned_or(message); sizes.len()],
         };
         let told: i64 = sizes.iter().filter(|size| **size != -1).fold(0, |sum, size| sum.saturating_add(*size));
@@ -336,6 +337,46 @@ fn along(axis: i32, part: Part) -> Op {
     let parts =
         if axis < 0 { [Part::Rest, part].into_iter().chain(whole).collect() } else { whole.chain([part]).collect() };
     Op::StridedSlice { parts }
+}
+
+/// Parts of these extents along an axis of which runs ask whether that is what it has.
+#[track_caller]
+fn cut_by(at: &'static Location<'static>, x: Tensor, sizes: &[i64], axis: i32) -> Vec<Tensor> {
+    let wild = sizes.iter().position(|size| *size == -1);
+    if sizes.iter().enumerate().any(|(i, size)| *size < 0 && Some(i) != wild) {
+        let message = format!("split: {sizes:?} are not the sizes of the parts of an axis of {}", x.shape());
+        return vec![x.poisoned_or(message); sizes.len()];
+    }
+    let graph = x.graph();
+    let rank = x.shape().rank().unwrap_or(1);
+    let place = if axis < 0 { (axis + rank as i32) as usize } else { axis as usize };
+    let ensured = |part: Tensor, naming: Naming<'_>, size: Option<i64>| {
+        let mut dims = vec![Dim::Unknown; rank];
+        dims[place] = size.and_then(|size| u64::try_from(size).ok()).map_or(Dim::Unknown, Dim::Known);
+        let op = Op::EnsureShape { shape: Box::new(dims.into_iter().collect()) };
+        Tensor::new(graph.handle(), Output { node: graph.push_op(at, naming, op, &[part]), port: 0 })
+    };
+    let mut parts = Vec::new();
+    graph.composite(at, "split", |own| {
+        // Of sizes that are all told, the sum is the extent.
+        let total = wild.is_none().then(|| sizes.iter().sum());
+        let whole = ensured(x, Naming::Scoped("whole"), total);
+        for (i, size) in sizes.iter().enumerate() {
+            let naming = if i == 0 { own } else { Naming::Scoped("part") };
+            let (before, after): (i64, i64) = (sizes[..i].iter().sum(), sizes[i + 1..].iter().sum());
+            let from_end = |n: i64| if n == 0 { None } else { Some(-n) };
+            let range = match wild {
+                Some(wild) if wild < i => range(from_end(size + after), from_end(after)),
+                Some(wild) if wild == i => range(Some(before), from_end(after)),
+                Some(_) | None => range(Some(before), Some(before + size)),
+            };
+            let empty = *size == 0 && wild.is_some_and(|wild| wild < i);
+            let range = if empty { self::range(Some(0), Some(0)) } else { range };
+            parts.push(ensured(apply(whole, along(axis, range)), naming, (*size >= 0).then_some(*size)));
+        }
+        x
+    });
+    parts
 }
 
 /// The extent of an axis, where it is known.
