@@ -1,5 +1,7 @@
 //! Metrics: how well a model does, as numbers for people. They have no gradient.
 
+pub mod streaming;
+
 use dormouse_graph::{Elementwise, Reduction, Symbol, Tensor};
 use dormouse_value::DType;
 
