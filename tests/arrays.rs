@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::reversed_empty_ranges, reason = "begin and end of a slice, as Python has them")]
 
+use dormouse::graph::Windows;
 use dormouse::prelude::*;
 use ndarray::{Array3, ArrayD, s};
 
@@ -187,4 +188,90 @@ fn gradients_of_gradients_go_through_parts() {
     let [ddx] = gradients(dx.sum(), [x]);
     // Σ x³ over columns 0 and 2, and three more cubes: 6x an occurrence.
     assert_eq!(run(&graph, ddx), Value::from([[6.0_f64, 0.0, 54.0], [24.0, 30.0, 36.0]]));
+}
+
+#[test]
+fn sequences_that_cannot_be_turned_or_repeated_are_mistakes() {
+    let wrong = |build: &dyn Fn(&Graph)| {
+        let graph = Graph::new();
+        build(&graph);
+        graph.check().unwrap_err().to_string()
+    };
+    let told = wrong(&|graph| {
+        graph.zeros(&[2, 3]).reverse_sequence(graph.constant([1, 2]), 0, 0);
+    });
+    assert!(told.contains("reverse_sequence: along axis 0 of each part of axis 0"), "{told}");
+    let told = wrong(&|graph| {
+        graph.zeros(&[2, 3]).repeat(&[1, 2], 1);
+    });
+    assert!(told.contains("repeat: 2 numbers for axis 1 of [2, 3]"), "{told}");
+    let told = wrong(&|graph| {
+        let image = graph.placeholder(DType::F32, shape![1, ?, 4, 1]);
+        image.extract_image_patches(Windows { strides: [2, 2], ..Windows::default() });
+    });
+    assert!(told.contains("extent 1 of [1, ?, 4, 1] is not known"), "{told}");
+    let told = wrong(&|graph| {
+        graph.zeros(&[1, 2, 2, 1]).extract_image_patches(Windows { size: [0, 1], ..Windows::default() });
+    });
+    assert!(told.contains("are 1 at least"), "{told}");
+    let told = wrong(&|graph| {
+        graph.constant([1, 2]).next_after(3);
+    });
+    assert!(told.contains("next_after: takes f32 or f64, not i32"), "{told}");
+}
+
+#[test]
+fn places_that_are_not_there_fail_the_run() {
+    let graph = Graph::new();
+    let (lengths, places) = (graph.placeholder(DType::I32, shape![2]), graph.placeholder(DType::I64, shape![?]));
+    let turned = graph.constant([[1, 2, 3], [4, 5, 6]]).reverse_sequence(lengths, 1, 0);
+    let at = places.unravel_index(&[2, 3]);
+    let session = Session::new(&graph).unwrap();
+    let value = session.run(turned, feeds![lengths => [2, 3]]).unwrap();
+    assert_eq!(value, Value::from([[2, 1, 3], [6, 5, 4]]));
+    for wrong in [[4, 0], [0, -1]] {
+        session.run(turned, feeds![lengths => wrong]).unwrap_err();
+    }
+    assert_eq!(session.run(at, feeds![places => [5_i64, 0]]).unwrap(), Value::from([[1_i64, 0], [2, 0]]));
+    for wrong in [[6_i64], [-1]] {
+        let told = session.run(at, feeds![places => wrong]).unwrap_err().to_string();
+        assert!(told.contains("unravel_index: a place outside of [2, 3]"), "{told}");
+    }
+}
+
+#[test]
+fn rows_of_variables_are_multiplied_divided_and_bounded_where_they_lie() {
+    let graph = Graph::new();
+    let w = graph.variable([[1.0_f32, -2.0], [3.0, 4.0]]);
+    let rows = graph.constant([1, 1]);
+    let changed = [
+        w.scatter_mul(rows, graph.constant([[2.0_f32, 0.5], [3.0, 0.5]])),
+        w.scatter_div(rows, graph.constant([[2.0_f32, 0.5], [3.0, 0.5]])),
+        w.scatter_max(rows, graph.constant([[7.0_f32, 0.0], [8.0, 0.0]])),
+        w.scatter_min(rows, graph.constant([[5.0_f32, 9.0], [6.0, -1.0]])),
+    ];
+    let init = graph.initializer();
+    let session = Session::new(&graph).unwrap();
+    session.run(init, feeds![]).unwrap();
+    let told = [[18.0_f32, 1.0], [3.0, 4.0], [8.0, 4.0], [5.0, -1.0]];
+    for (change, row) in changed.into_iter().zip(told) {
+        assert_eq!(session.run(change, feeds![]).unwrap(), Value::from([[1.0, -2.0], row]));
+    }
+    let integers = graph.variable([1, 2]);
+    integers.scatter_div(rows, graph.constant([1, 1]));
+    let told = graph.check().unwrap_err().to_string();
+    assert!(told.contains("divides floats, not i32"), "{told}");
+}
+
+#[test]
+fn a_tuple_waits_for_all_of_it() {
+    let graph = Graph::new();
+    let x = graph.placeholder(DType::F32, shape![]);
+    let both = graph.tuple(&[x + 1.0, x * 2.0]);
+    let w = graph.variable(0.0_f32);
+    let gate = graph.tuple(&[x, w.assign(x)]);
+    let session = Session::new(&graph).unwrap();
+    assert_eq!(session.run(both[0], feeds![x => 2.0_f32]).unwrap(), Value::from(3.0_f32));
+    session.run(gate[0], feeds![x => 2.5_f32]).unwrap();
+    assert_eq!(session.run(w, feeds![]).unwrap(), Value::from(2.5_f32));
 }

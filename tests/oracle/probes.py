@@ -413,6 +413,197 @@ def ties():
             emit("strided_slice", x, begin=begin, end=[0, 4], strides=[1, 1], **masks, shrink_axis_mask=rng.choice([1, 2, 3]))
 
 
+def variable(f):
+    """The method of a variable that is set to the first operand."""
+
+    def make(a, x, indices, updates):
+        w = tf.Variable(tf.zeros(x.shape, x.dtype), use_resource=False)
+        with tf.control_dependencies([tf.assign(w, x).op]):
+            return f(w, indices, updates)
+
+    return make
+
+
+def blocks(a):
+    return {"strides": [1, *a["strides"], 1], "rates": [1, *a["rates"], 1], "padding": a["padding"]}
+
+
+def partition(a, x, ids):
+    return list(tf.dynamic_partition(x, ids, a["parts"]))
+
+
+def stitched(a, x, y, i, j):
+    return tf.dynamic_stitch([i, j], [x, y])
+
+
+FURTHER = {
+    "reverse_sequence": lambda a, x, n: tf.reverse_sequence(x, n, seq_axis=a["axis"], batch_axis=a["batch"]),
+    "repeat": lambda a, x: tf.repeat(x, a["times"] if len(a["times"]) > 1 else a["times"][0], axis=a["axis"]),
+    "repeat_by": lambda a, x, n: tf.repeat(x, n, axis=a["axis"]),
+    "invert_permutation": lambda a, x: tf.invert_permutation(x),
+    "unravel_index": lambda a, x: tf.unravel_index(x, tf.constant(a["dims"], x.dtype)),
+    "is_non_decreasing": lambda a, x: tf.is_non_decreasing(x),
+    "is_strictly_increasing": lambda a, x: tf.is_strictly_increasing(x),
+    "extract_image_patches": lambda a, x: tf.extract_image_patches(x, sizes=[1, *a["size"], 1], **blocks(a)),
+    "extract_volume_patches": lambda a, x: tf.extract_volume_patches(x, [1, *a["size"], 1], [1, *a["strides"], 1], a["padding"]),
+    "dilation2d": lambda a, x, w: tf.nn.dilation2d(x, w, **blocks(a)),
+    "erosion2d": lambda a, x, w: tf.nn.erosion2d(x, w, **blocks(a)),
+    "max_pool_with_argmax": lambda a, x: list(tf.nn.max_pool_with_argmax(x, [1, *a["size"], 1], [1, *a["strides"], 1], a["padding"], include_batch_in_index=bool(a.get("batch")))),
+    "erfcinv": lambda a, x: tf.math.erfcinv(x),
+    "next_after": lambda a, x, y: tf.math.nextafter(x, y),
+    "log_poisson_loss": lambda a, x, y: tf.nn.log_poisson_loss(y, x, compute_full_loss=bool(a.get("full"))),
+    "xw_plus_b": lambda a, x, w, b: tf.nn.xw_plus_b(x, w, b),
+    "relu_layer": lambda a, x, w, b: tf.nn.relu_layer(x, w, b),
+    "tensor_scatter_max": lambda a, x, i, u: tf.tensor_scatter_nd_max(x, i, u),
+    "tensor_scatter_min": lambda a, x, i, u: tf.tensor_scatter_nd_min(x, i, u),
+    "scatter_mul": variable(tf.scatter_mul),
+    "scatter_div": variable(tf.scatter_div),
+    "scatter_max": variable(tf.scatter_max),
+    "scatter_min": variable(tf.scatter_min),
+    "sparse_to_dense": lambda a, x, i: tf.sparse_to_dense(i, a["dims"], x, tf.cast(a["default"], x.dtype), validate_indices=False),
+    "sparse_segment_sum": lambda a, x, i, ids: tf.sparse_segment_sum(x, i, ids, num_segments=a["n"]),
+    "sparse_segment_mean": lambda a, x, i, ids: tf.sparse_segment_mean(x, i, ids, num_segments=a["n"]),
+    "sparse_segment_sqrt_n": lambda a, x, i, ids: tf.sparse_segment_sqrt_n(x, i, ids, num_segments=a["n"]),
+    "histogram_fixed_width_bins": lambda a, x: tf.histogram_fixed_width_bins(x, tf.constant([a["low"], a["high"]], x.dtype), a["bins"]),
+    "normalize": lambda a, x: list(tf.linalg.normalize(x, axis=a["axes"][0])),
+    "matvec": lambda a, x, y: tf.linalg.matvec(x, y),
+    "switch_case": lambda a, i, x: tf.switch_case(i, [lambda: x * 2.0, lambda: tf.sin(x)], default=lambda: -x),
+    "broadcast_dynamic_shape": lambda a, x, y: tf.broadcast_dynamic_shape(x, y),
+    "resize_with_pad": lambda a, x: tf.image.resize_image_with_pad(x, *a["size"]),
+    "unique": lambda a, x: list(tf.unique_with_counts(x)),
+    "dynamic_partition": partition,
+    "dynamic_stitch": stitched,
+    "difference": lambda a, x, y: list(tf.setdiff1d(x, y)),
+    "gather_batched": lambda a, x, i: tf.gather(x, i, axis=a["axis"], batch_dims=a["axis"]),
+    "outer": lambda a, x, y: tf.tensordot(x, y, 0),
+    "euclidean_norm": lambda a, x: tf.math.reduce_euclidean_norm(x, axis=a.get("axes"), keepdims=bool(a.get("keep"))),
+}
+
+
+def whole(shape, least, most, dtype=np.int32):
+    n = int(np.prod(shape))
+    return np.array([rng.randint(least, most) for _ in range(n)], dtype).reshape(shape)
+
+
+def further():
+    """What is taken apart, put together and looked at by windows, sequences and places."""
+    METHODS.update(FURTHER)
+    SMOOTH.update("""reverse_sequence repeat repeat_by extract_image_patches extract_volume_patches dilation2d erosion2d max_pool_with_argmax
+    erfcinv log_poisson_loss xw_plus_b relu_layer tensor_scatter_max tensor_scatter_min sparse_segment_sum sparse_segment_mean
+    sparse_segment_sqrt_n normalize matvec switch_case dynamic_partition dynamic_stitch boolean_mask gather_nd batch_gather
+    gather_nd_batched outer euclidean_norm tensor_scatter_update tensor_scatter_add tensor_scatter_sub scatter_nd resize_with_pad
+    matrix_set_diag trace diag diag_part meshgrid cross cumulative_logsumexp mean_of_moments clip_by_norm einsum tensordot""".split())
+    ints = [np.int32, np.int64]
+    numbers = [*FLOATS, "i32", "i64", "u8", "i8", "i16", "u16", "u32", "u64"]
+    for dtype in numbers:
+        shape = dims(rng.randint(2, 4))
+        axis_, batch = rng.sample(range(len(shape)), 2)
+        emit("reverse_sequence", array(dtype, shape), whole([shape[batch]], 0, shape[axis_], rng.choice(ints)), axis=axis_, batch=batch)
+        shape = dims(rng.randint(1, 4))
+        a = axis(len(shape))
+        emit("repeat", array(dtype, shape), times=[rng.randint(0, 3)], axis=a)
+        if shape[a] > 1:
+            emit("repeat", array(dtype, shape), times=[rng.randint(0, 3) for _ in range(shape[a])], axis=a)
+        emit("repeat_by", array(dtype, shape), whole([shape[a]], 0, 3, rng.choice(ints)), axis=a)
+        emit("repeat_by", array(dtype, shape), np.int32(rng.randint(0, 3)), axis=a)
+        for name in ("is_non_decreasing", "is_strictly_increasing"):
+            x = array(dtype, dims(), 0.0)
+            emit(name, x)
+            emit(name, np.sort(x.ravel()).reshape(x.shape))
+        shape = dims(rng.randint(1, 3), least=1)
+        depth = rng.randint(1, len(shape))
+        places = dims(rng.randint(1, 2))
+        indices = np.stack([whole(places, 0, shape[i] - 1, rng.choice(ints)) for i in range(depth)], -1).astype(rng.choice(ints))
+        updates = array(dtype, [*places, *shape[depth:]], 0.0)
+        for name in ("tensor_scatter_max", "tensor_scatter_min"):
+            emit(name, array(dtype, shape, 0.0), indices, updates)
+            if dtype in FLOATS:
+                emit(name, few(dtype, shape), indices, few(dtype, updates.shape))
+        for name in ("scatter_mul", "scatter_max", "scatter_min"):
+            rows = whole(places, 0, shape[0] - 1)
+            emit(name, array(dtype, shape, 0.0), rows, array(dtype, [*places, *shape[1:]], 0.0))
+        x = array(dtype, dims(1))
+        emit("unique", np.where(np.isnan(x), 1, x).astype(x.dtype) if dtype in FLOATS else x)
+        emit("unique", whole(dims(1), 0, 3).astype(DTYPES[dtype]))
+        emit("difference", whole(dims(1), 0, 6).astype(DTYPES[dtype]), whole(dims(1), 0, 4).astype(DTYPES[dtype]))
+    for dtype in [*numbers, "bool"]:
+        shape = dims(rng.randint(1, 4))
+        led = rng.randint(1, len(shape))
+        emit("boolean_mask", array(dtype, shape), array("bool", shape[:led]))
+        emit("nonzero", array(dtype, dims(rng.randint(1, 5))))
+        ids = whole(shape[:led], 0, 2)
+        emit("dynamic_partition", array(dtype, shape), ids, parts=3)
+        m, n = rng.randint(1, 3), rng.randint(1, 3)
+        order = rng.sample(range(m + n), m + n)
+        inner = dims(rng.randint(0, 2))
+        emit("dynamic_stitch", array(dtype, [m, *inner]), array(dtype, [n, *inner]), np.int32(order[:m]), np.int32(order[m:]))
+        emit("sparse_to_dense", array(dtype, [3]), np.array([[0, 1], [1, 2], [2, 0]], rng.choice(ints)), dims=[3, 4], default=0 if dtype == "bool" else 1)
+        emit("sparse_to_dense", array(dtype, []), whole([2], 0, 0) + np.int32([1, 3]), dims=[5], default=0)
+        shape = dims(rng.randint(2, 4), least=1)
+        emit("gather_nd_batched", array(dtype, shape), whole([shape[0], 3, 1], 0, shape[1] - 1, rng.choice(ints)), batch=1)
+        emit("batch_gather", array(dtype, shape), whole([shape[0], 2], 0, shape[1] - 1, rng.choice(ints)))
+        emit("gather_nd", array(dtype, shape), whole([2, 2], 0, 0, rng.choice(ints)))
+    for dtype in ints:
+        for n in (0, 1, 4, 7):
+            emit("invert_permutation", np.array(rng.sample(range(n), n), dtype))
+        emit("invert_permutation", np.array([1, 1, 0], dtype))
+        emit("invert_permutation", np.array([1, 3, 0], dtype))
+        emit("unravel_index", whole([5], 0, 23, dtype), dims=[2, 3, 4])
+        emit("unravel_index", dtype(7), dims=[9])
+        emit("broadcast_dynamic_shape", np.array([2, 1, 3], dtype), np.array([4, 1], dtype))
+        emit("broadcast_dynamic_shape", np.array([], dtype), np.array([0, 1], dtype))
+        emit("broadcast_dynamic_shape", np.array([2, 3], dtype), np.array([4, 3], dtype))
+    for dtype in ["f32", "f64", "i32", "u8"]:
+        for _ in range(6):
+            image = array(dtype, [rng.choice([0, 1, 2]), rng.randint(1, 6), rng.randint(1, 6), rng.randint(1, 2)], 0.0)
+            where = dict(strides=[rng.randint(1, 3), rng.randint(1, 3)], rates=[rng.randint(1, 2), rng.randint(1, 2)], padding=rng.choice(["SAME", "VALID"]))
+            size = [rng.randint(1, 3), rng.randint(1, 3)]
+            emit("extract_image_patches", image, size=size, **where)
+            if dtype in FLOATS:
+                emit("dilation2d", image, array(dtype, [*size, image.shape[3]], 0.0), **where)
+                emit("erosion2d", image, array(dtype, [*size, image.shape[3]], 0.0), **where)
+            volume = array(dtype, [1, rng.randint(1, 4), rng.randint(1, 4), rng.randint(1, 4), rng.randint(1, 2)], 0.0)
+            emit("extract_volume_patches", volume, size=[rng.randint(1, 2) for _ in range(3)], strides=[rng.randint(1, 2) for _ in range(3)], padding=where["padding"])
+            if dtype in FLOATS and image.size:
+                for make in (lambda: image, lambda: few(dtype, list(image.shape))):
+                    emit("max_pool_with_argmax", make(), size=size, strides=where["strides"], padding=where["padding"], batch=chance(0.5))
+    for dtype in FLOATS:
+        emit("erfcinv", array(dtype, [3, 4], 0.0, 0.05, 1.95))
+        emit("erfcinv", np.array([0.0, 2.0, 1.0, -0.5, 2.5, nan], DTYPES[dtype]))
+        wild = np.array([w for w in WILD if abs(w) != 1e6], DTYPES[dtype])
+        emit("next_after", wild[:, None], np.array([nan, inf, -inf, 1.0, -1.0, 2.0], DTYPES[dtype]))
+        emit("next_after", array(dtype, [4, 1], 0.0), array(dtype, [3], 0.0))
+        for full in (False, True):
+            shape = dims()
+            emit("log_poisson_loss", array(dtype, shape, 0.0, -2, 2), array(dtype, shape, 0.0, 0, 4), full=full)
+        for name in ("xw_plus_b", "relu_layer"):
+            n, k, m = rng.randint(0, 3), rng.randint(1, 3), rng.randint(1, 3)
+            emit(name, array(dtype, [n, k], 0.0), array(dtype, [k, m], 0.0), array(dtype, [m], 0.0))
+        shape = dims(rng.randint(1, 3), least=1)
+        emit("scatter_div", array(dtype, shape, 0.0), whole([2], 0, shape[0] - 1), array(dtype, [2, *shape[1:]], 0.0, 1, 2))
+        for name in ("sparse_segment_sum", "sparse_segment_mean", "sparse_segment_sqrt_n"):
+            for _ in range(2):
+                shape = dims(rng.randint(1, 3), least=1)
+                n = rng.randint(1, 5)
+                emit(name, array(dtype, shape, 0.0), whole([n], 0, shape[0] - 1, rng.choice(ints)), np.sort(whole([n], 0, 3)), n=5)
+        for low, high, bins in ((0, 5, 5), (-1, 1, 3), (0, 1, 1)):
+            emit("histogram_fixed_width_bins", array(dtype, dims(), 0.0), low=low, high=high, bins=bins)
+        shape = dims(rng.randint(1, 3), least=1)
+        emit("normalize", array(dtype, shape, 0.0), axes=[axis(len(shape))])
+        lead = dims(rng.randint(0, 2))
+        emit("matvec", array(dtype, [*lead, 2, 3], 0.0), array(dtype, [*lead, 3], 0.0))
+        emit("outer", array(dtype, dims(rng.randint(0, 2)), 0.0), array(dtype, dims(rng.randint(0, 2)), 0.0))
+        for i in (-1, 0, 1, 2):
+            emit("switch_case", np.int32(i), array(dtype, dims(), 0.0))
+        for _ in range(4):
+            shape = dims(rng.randint(1, 3))
+            emit("euclidean_norm", array(dtype, shape, 0.0), axes=some_axes(len(shape)), keep=chance(0.4))
+    for h, w, size in ((4, 6, [3, 3]), (5, 3, [7, 4]), (2, 9, [4, 4]), (3, 3, [6, 6]), (7, 5, [3, 8])):
+        emit("resize_with_pad", array("f32", [1, h, w, 2], 0.0), size=size)
+    # Labels take the logits' dtype.
+    emit("softmax_cross_entropy", array("f64", [2, 3], 0.0), np.float32([[0.25, 0.5, 0.25], [1, 0, 0]]))
+
+
 if __name__ == "__main__":
     print("# Made by tests/oracle/probes.py with TensorFlow", tf.__version__)
     elementwise()
@@ -428,3 +619,4 @@ if __name__ == "__main__":
     arrays()
     ONLY.clear()
     ties()
+    further()

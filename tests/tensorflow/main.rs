@@ -13,6 +13,7 @@ mod images;
 mod methods;
 mod nn;
 mod random;
+mod rearranged;
 
 use case::{Case, Kind};
 use dormouse::prelude::*;
@@ -106,10 +107,10 @@ fn promised(case: &Case) -> Nearness {
         // TensorFlow's eˣ − 1 loses the digits of a small x.
         "elu" => Sums(8),
         "asin" | "acos" | "atan" | "sinh" | "cosh" | "asinh" | "acosh" | "atanh" | "erf" | "log_sigmoid" | "swish"
-        | "atan2" | "zeta" | "zeta_of" => Ulps(4),
+        | "atan2" | "zeta" | "zeta_of" | "switch_case" => Ulps(4),
         // TensorFlow's of f32 lose a few bits more.
         "erfc" | "polygamma" | "polygamma_of" => Ulps(24),
-        "digamma" | "erfinv" | "ndtri" => Sums(8),
+        "digamma" | "erfinv" | "erfcinv" | "ndtri" | "log_poisson_loss" => Sums(8),
         "bessel_i0" | "bessel_i0e" | "bessel_i1" | "bessel_i1e" => Ulps(16),
         // TensorFlow's lose digits where terms cancel.
         "igamma" | "igammac" | "betainc" | "betainc_of" | "matrix_exponential" | "random_gamma"
@@ -118,9 +119,15 @@ fn promised(case: &Case) -> Nearness {
         // TensorFlow gives zeros either sign, as its vectors come.
         "relu6" | "crelu" | "xdivy" | "multiply_no_nan" => Sums(0),
         // Sums, or steps of a float that are added in another order.
-        "einsum" | "tensordot" | "trace" => Sums(8),
+        "einsum" | "tensordot" | "trace" | "matvec" | "xw_plus_b" | "relu_layer" => Sums(8),
         "linspace" => Ulps(2),
         "unsorted_segment_sqrt_n"
+        | "sparse_segment_sum"
+        | "sparse_segment_mean"
+        | "sparse_segment_sqrt_n"
+        | "euclidean_norm"
+        | "normalize"
+        | "resize_with_pad"
         | "logsumexp"
         | "variance"
         | "std"
@@ -258,7 +265,7 @@ enum Told {
 /// The results of a case's method.
 fn build(case: &Case, x: &[Tensor]) -> Vec<Tensor> {
     let of_family = arrays::build(case, x).or_else(|| functions::build(case, x)).or_else(|| nn::build(case, x));
-    let of_family = of_family.or_else(|| images::build(case, x));
+    let of_family = of_family.or_else(|| images::build(case, x)).or_else(|| rearranged::build(case, x));
     let of_family = of_family.or_else(|| graphs::plain(case.method, x).map(|one| vec![one]));
     of_family.unwrap_or_else(|| vec![methods::build(case, x)])
 }
@@ -285,9 +292,10 @@ fn run(case: &Case, told: Told) -> Result<Vec<Value>, String> {
     let session = Session::new(&graph).map_err(|e| e.to_string())?;
     let feeds: Vec<(Tensor, Value)> = inputs.iter().copied().zip(case.operands.iter().cloned()).collect();
     let values = session.run(&outputs, feeds).map_err(|e| e.to_string())?;
+    let exact = known && !rearranged::MEASURED.contains(&case.method);
     for (tensor, value) in outputs.iter().zip(&values) {
         let told =
-            if known { tensor.shape() == Shape::known(value.shape()) } else { tensor.shape().accepts(value.shape()) };
+            if exact { tensor.shape() == Shape::known(value.shape()) } else { tensor.shape().accepts(value.shape()) };
         assert!(told && tensor.dtype() == value.dtype(), "{} is {}", case.line, tensor.shape());
     }
     Ok(values)
@@ -396,7 +404,8 @@ fn what_is_drawn_at_random_is_what_tensorflow_gives() {
 #[test]
 fn what_is_drawn_at_random_is_what_tensorflow_gives_for_unknown_extents() {
     let lines = || PROBES.lines().filter(|line| !line.starts_with('#'));
-    assert!(every_case(lines(), Told::Ranks, arrays::EXTENTS_ASKED) > 1500);
+    let left_out = [arrays::EXTENTS_ASKED, rearranged::EXTENTS_ASKED].concat();
+    assert!(every_case(lines(), Told::Ranks, &left_out) > 1500);
 }
 
 /// Methods that have to know how many axes there are, but along the last one.
@@ -406,7 +415,8 @@ const AXES_ASKED: &[&str] =
 #[test]
 fn what_is_drawn_at_random_is_what_tensorflow_gives_for_unknown_shapes() {
     let lines = || PROBES.lines().filter(|line| !line.starts_with('#'));
-    assert!(every_case(lines(), Told::Nothing, AXES_ASKED) > 1500);
+    let left_out = [AXES_ASKED, rearranged::EXTENTS_ASKED, rearranged::AXES_ASKED].concat();
+    assert!(every_case(lines(), Told::Nothing, &left_out) > 1500);
 }
 
 #[test]

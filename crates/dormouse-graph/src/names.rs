@@ -303,6 +303,10 @@ pub(crate) fn of_op(op: &Op) -> &'static str {
         Op::ScatterNd { op: ScatterOp::Update, .. } => "TensorScatterUpdate",
         Op::ScatterNd { op: ScatterOp::Add, .. } => "TensorScatterAdd",
         Op::ScatterNd { op: ScatterOp::Sub, .. } => "TensorScatterSub",
+        Op::ScatterNd { op: ScatterOp::Mul, .. } => "TensorScatterMul",
+        Op::ScatterNd { op: ScatterOp::Div, .. } => "TensorScatterDiv",
+        Op::ScatterNd { op: ScatterOp::Max, .. } => "TensorScatterMax",
+        Op::ScatterNd { op: ScatterOp::Min, .. } => "TensorScatterMin",
         Op::Iota { .. } => "range",
         Op::Segment { op, sorted: false, .. } => match op {
             SegmentOp::Sum => "UnsortedSegmentSum",
@@ -510,6 +514,10 @@ pub(crate) fn called(op: &Op) -> &'static str {
         Op::ScatterNd { op: ScatterOp::Update, .. } => "scatter_nd_update",
         Op::ScatterNd { op: ScatterOp::Add, .. } => "scatter_nd_add",
         Op::ScatterNd { op: ScatterOp::Sub, .. } => "scatter_nd_sub",
+        Op::ScatterNd { op: ScatterOp::Mul, .. } => "scatter_nd_mul",
+        Op::ScatterNd { op: ScatterOp::Div, .. } => "scatter_nd_div",
+        Op::ScatterNd { op: ScatterOp::Max, .. } => "scatter_nd_max",
+        Op::ScatterNd { op: ScatterOp::Min, .. } => "scatter_nd_min",
         Op::Iota { .. } => "iota",
         Op::Segment { op, sorted: false, .. } => match op {
             SegmentOp::Sum => "unsorted_segment_sum",

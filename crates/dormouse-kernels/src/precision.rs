@@ -59,7 +59,10 @@ pub fn moves(op: &Op) -> bool {
         | Op::SparseSoftmaxCrossEntropy
         | Op::TileGrad { .. }
         | Op::GatherGrad { .. }
-        | Op::ScatterNd { op: ScatterOp::Add | ScatterOp::Sub, .. }
+        | Op::ScatterNd {
+            op: ScatterOp::Add | ScatterOp::Sub | ScatterOp::Mul | ScatterOp::Div | ScatterOp::Max | ScatterOp::Min,
+            ..
+        }
         | Op::Iota { .. }
         | Op::PickGrad
         | Op::Segment { .. }

@@ -68,10 +68,10 @@ pub mod prelude {
         Array, Blocks, Boxes, ChannelsFirst, Checks, Colors, Contraction, Conv2d, Convolutions, Direction, Dynamic,
         Elementwise, Factors, Fan, Fill, Functions, GlorotNormal, GlorotUniform, Graph, HeNormal, HeUniform, Images,
         IndexedSlices, Indexing, Initializer, LecunNormal, LecunUniform, Linalg, MatMul, Matrices, Measured, Mesh,
-        NewAxis, Nn, Norm, Normal, Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Pool,
-        Quality, RandomImages, Reduction, ResizeImages, Rest, Reuse, Running, Sampling, Segments, Side, Slicing,
-        Sorting, Spread, Statistics, StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal, Uniform,
-        UniformInt, Variable, VarianceScaling, Zeros, by, keep_dims, normalize_moments,
+        NewAxis, Nn, Norm, Normal, Normalization, OneHot, Ones, Operand, Operation, Orthogonal, OwnedGraph, Patches,
+        Pool, Quality, RandomImages, Reduction, ResizeImages, Rest, Reuse, Running, Sampling, Segments, Sequences,
+        Side, Slicing, Sorting, Spread, Statistics, StridedSlice, Symbol, Systems, Tensor, Triangle, TruncatedNormal,
+        Uniform, UniformInt, Variable, VarianceScaling, Zeros, by, keep_dims, normalize_moments,
     };
     pub use dormouse_io::{
         Bundle, Checkpoint, Extras, Matching, Saver, Signature, checkpoint_state, latest_checkpoint, load_graph,

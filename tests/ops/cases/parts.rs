@@ -6,7 +6,7 @@ use ndarray::IxDyn;
 
 use super::list;
 use crate::reference::from;
-use crate::row::{ANY, INTEGERS, Numbers, Row, indices, like, row, signed};
+use crate::row::{ANY, INTEGERS, Numbers, Row, indices, like, positive, row, signed};
 
 /// Rows of strided slices, and of regrouped axes.
 pub(super) fn slices() -> Vec<Row> {
@@ -82,10 +82,14 @@ pub(super) fn places() -> Vec<Row> {
         row(nd(ScatterOp::Update, 0), [signed([2, 3]), indices([2, 2], AT[..2].as_flattened()), signed([2])], replaced)
             .also(&ANY),
     ];
-    for op in [ScatterOp::Add, ScatterOp::Sub] {
+    for op in [ScatterOp::Add, ScatterOp::Sub, ScatterOp::Max, ScatterOp::Min] {
         let operands = [signed([2, 3, 2]), at(), signed([3, 2])];
         all.push(row(nd(op, 0), operands, changed(op)).also(&INTEGERS));
     }
+    let operands = || [signed([2, 3, 2]), at(), signed([3, 2])];
+    all.push(row(nd(ScatterOp::Mul, 0), operands(), changed(ScatterOp::Mul)).also(&INTEGERS).steps());
+    let operands = [signed([2, 3, 2]), at(), positive([3, 2])];
+    all.push(row(nd(ScatterOp::Div, 0), operands, changed(ScatterOp::Div)).steps());
     for dtype in [DType::F64, DType::I32, DType::U8] {
         all.push(row(Op::Iota { axis: 0, dtype }, [like([2, 3])], counted(0)).also(&ANY).gives(dtype).steps());
         all.push(row(Op::Iota { axis: -1, dtype }, [like([2, 3])], counted(1)).also(&ANY).gives(dtype).steps());
@@ -98,5 +102,9 @@ fn change(op: ScatterOp, x: &mut f64, update: f64) {
         ScatterOp::Update => *x = update,
         ScatterOp::Add => *x += update,
         ScatterOp::Sub => *x -= update,
+        ScatterOp::Mul => *x *= update,
+        ScatterOp::Div => *x /= update,
+        ScatterOp::Max => *x = x.max(update),
+        ScatterOp::Min => *x = x.min(update),
     }
 }

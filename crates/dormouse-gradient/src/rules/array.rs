@@ -1,7 +1,7 @@
 //! Operations that move elements: their gradients move them back.
 
 use dormouse_graph::{Elementwise, Tensor};
-use dormouse_value::{Op, ReduceOp, ScatterOp};
+use dormouse_value::{CompareOp, Op, ReduceOp, ScatterOp};
 use smallvec::{SmallVec, smallvec};
 
 use super::{Found, Site};
@@ -61,8 +61,14 @@ pub(super) fn gather_nd(batch_dims: u32, dy: Tensor, s: &Site<'_>) -> Tensor {
 // element each gets dy, as in TensorFlow: which of them counts is not looked at.
 pub(super) fn scatter_nd(op: ScatterOp, batch_dims: u32, s: &Site<'_>) -> Found {
     let Some(dy) = s.dy[0] else { return Found::new() };
+    match op {
+        ScatterOp::Update | ScatterOp::Add | ScatterOp::Sub => {}
+        // What is written by these is a variable, through which no gradient goes.
+        ScatterOp::Mul | ScatterOp::Div => return Found::new(),
+        ScatterOp::Max | ScatterOp::Min => return shared(batch_dims, dy, s),
+    }
     let of_x = s.of(0, || match op {
-        ScatterOp::Add | ScatterOp::Sub => dy,
+        ScatterOp::Add | ScatterOp::Sub | ScatterOp::Mul | ScatterOp::Div | ScatterOp::Max | ScatterOp::Min => dy,
         ScatterOp::Update => s.graph.apply(Op::ScatterNd { op, batch_dims }, &[dy, s.x[1], s.x[2].zeros_like()]),
     });
     let of_updates = s.of(2, || {
@@ -70,4 +76,15 @@ pub(super) fn scatter_nd(op: ScatterOp, batch_dims: u32, s: &Site<'_>) -> Found 
         if op == ScatterOp::Sub { -taken } else { taken }
     });
     smallvec![of_x, None, of_updates]
+}
+
+// Of the largest or smallest of an element and its updates, those that are it share alike.
+fn shared(batch_dims: u32, dy: Tensor, s: &Site<'_>) -> Found {
+    let equal = |a: Tensor, b: Tensor| s.graph.apply(Op::Compare(CompareOp::Equal), &[a, b]).cast(dy.dtype());
+    let taken = |t: Tensor| s.graph.apply(Op::GatherNd { batch_dims }, &[t, s.x[1]]);
+    let own = equal(s.x[0], s.y);
+    let updates = equal(s.x[2], taken(s.y));
+    let add = Op::ScatterNd { op: ScatterOp::Add, batch_dims };
+    let share = dy / s.graph.apply(add, &[own, s.x[1], updates]).maximum(1.0);
+    smallvec![s.of(0, || own * share), None, s.of(2, || updates * taken(share))]
 }

@@ -5,6 +5,7 @@ use std::panic::Location;
 use dormouse_value::{DType, Dim, Shape};
 use smallvec::SmallVec;
 
+use super::elementwise::Elementwise;
 use crate::graph::{Draft, Graph, Naming};
 use crate::node::{Fact, NodeKind, Output};
 use crate::tensor::{Operation, Symbol, Tensor};
@@ -121,6 +122,19 @@ impl Graph {
         default: impl FnOnce() -> R,
     ) -> R {
         self.next_case(&mut cases.into_iter(), default)
+    }
+
+    /// What the branch of this number, an i32 scalar, builds; `default` where there is none of it. As [`Graph::cond`] of each.
+    #[track_caller]
+    pub fn switch_case<R: Branch, F: FnOnce() -> R>(
+        &self,
+        number: impl Symbol,
+        branches: impl IntoIterator<Item = F>,
+        default: impl FnOnce() -> R,
+    ) -> R {
+        let number = number.tensor();
+        let cases = (0..).zip(branches).map(|(i, build): (i32, F)| (self.located(|| number.equal(i)), build));
+        self.case(cases, default)
     }
 
     #[track_caller]

@@ -2,12 +2,14 @@
 
 use std::panic::Location;
 
-use dormouse_value::{BinaryOp, CompareOp, Op, UnaryOp};
+use dormouse_value::{BinaryOp, CompareOp, DType, Op, UnaryOp};
 
 use super::elementwise::Elementwise;
 use super::reduction::Reduction;
 use crate::node::Output;
 use crate::tensor::{Operand, Symbol, Tensor};
+
+const SQRT_HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
 /// Element-wise functions of tensors and variables, beyond [`Elementwise`].
 pub trait Functions: Symbol {
@@ -119,6 +121,39 @@ pub trait Functions: Symbol {
     #[track_caller]
     fn xdivy(self, other: impl Operand) -> Tensor {
         absent(self.tensor(), other, "xdivy", 1.0, |x, y| x / y)
+    }
+
+    /// The number whose complement of the error function is x; NaN beyond 0 and 2. F32 or f64.
+    #[track_caller]
+    fn erfcinv(self) -> Tensor {
+        let x = self.tensor();
+        composed(x, "erfcinv", |own| own(Op::Binary(BinaryOp::Mul), &[-(x * 0.5).ndtri(), SQRT_HALF.tensor_like(x)]))
+    }
+
+    /// The number next to x on the way to another; that itself where they are equal, NaN where either is. F32 or f64.
+    #[track_caller]
+    fn next_after(self, other: impl Operand) -> Tensor {
+        let x = self.tensor();
+        let to = other.tensor_like(x);
+        if !matches!(x.dtype(), DType::F32 | DType::F64) {
+            return x.poisoned_or(format!("next_after: takes f32 or f64, not {}", x.dtype()));
+        }
+        let bits = if x.dtype() == DType::F32 { DType::I32 } else { DType::I64 };
+        composed(x, "NextAfter", |own| {
+            let graph = x.graph();
+            let number = |n: i64| graph.constant(n).cast(bits);
+            // The bits of numbers of one sign are in their order.
+            let up = to.greater(x);
+            let away = up.equal(x.greater(0.0));
+            let beside = (x.bitcast(bits) + away.select(number(1), number(-1))).bitcast(x.dtype());
+            let lowest = if bits == DType::I32 { i64::from(i32::MIN) } else { i64::MIN };
+            let [above, below] = [1, lowest + 1].map(|n| number(n).bitcast(x.dtype()));
+            let from_zero = up.select(above, below);
+            let moved = x.equal(0.0).select(from_zero, beside);
+            let told = x.equal(x) & to.equal(to);
+            let next = x.equal(to).select(to, moved);
+            own(Op::Select, &[told, next, x + to])
+        })
     }
 
     /// Whether |x − y| is `tolerance` at most, as booleans.

@@ -152,6 +152,25 @@ pub trait Images: Symbol {
         })
     }
 
+    /// Images of this size, `[height, width]`, each made as large as fits without changing its shape, bilinearly, and zeros around
+    /// it. Extents must be known.
+    #[track_caller]
+    fn resize_with_pad(self, size: [usize; 2]) -> Tensor {
+        const NAME: &str = "resize_with_pad";
+        let x = self.tensor();
+        let Some([Some(height), Some(width)]) = extents(x) else { return x.poisoned_or(unfit(x, NAME)) };
+        if size.contains(&0) || height == 0 || width == 0 {
+            return x.poisoned_or(format!("{NAME}: from {} to {size:?} there are no cells", x.shape()));
+        }
+        // As f32 computes it.
+        let own = [height as f32, width as f32];
+        let ratio = (own[0] / size[0] as f32).max(own[1] / size[1] as f32);
+        let to = own.map(|n| n / ratio);
+        let offset = [0, 1].map(|i| ((size[i] as f32 - to[i]) / 2.0).floor().max(0.0) as usize);
+        let to = to.map(|n| n.floor() as usize);
+        x.graph().located(|| x.resize_images(to).pad_to_bounding_box(offset, size))
+    }
+
     /// Each image from left to right.
     #[track_caller]
     fn flip_left_right(self) -> Tensor {

@@ -6,6 +6,7 @@ use dormouse_value::{DType, Op, ScatterOp, Value, bf16, f16};
 
 use super::array::Array;
 use super::elementwise::Elementwise;
+use super::slicing::{Rest, Slicing};
 use crate::graph::{Graph, Naming};
 use crate::node::{NodeKind, Output, Write};
 use crate::tensor::{Operand, Symbol, Tensor, Variable};
@@ -63,6 +64,45 @@ pub trait Indexing: Symbol {
     #[track_caller]
     fn tensor_scatter_sub(self, indices: impl Operand, updates: impl Operand) -> Tensor {
         scatter(self.tensor(), ScatterOp::Sub, indices, updates)
+    }
+
+    /// The larger of this and `updates` at what `gather_nd(indices)` gives, of all of them.
+    #[track_caller]
+    fn tensor_scatter_max(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        scatter(self.tensor(), ScatterOp::Max, indices, updates)
+    }
+
+    /// The smaller of this and `updates` at what `gather_nd(indices)` gives, of all of them.
+    #[track_caller]
+    fn tensor_scatter_min(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        scatter(self.tensor(), ScatterOp::Min, indices, updates)
+    }
+
+    /// Arrays of these extents, full of `default`, with these, a scalar or a vector, at indices: a scalar, a vector of places
+    /// in a vector, or a matrix, a place a row. TensorFlow's `sparse_to_dense`.
+    #[track_caller]
+    fn sparse_to_dense(self, indices: impl Operand, dims: &[usize], default: f64) -> Tensor {
+        let values = self.tensor();
+        let indices = indices_of(values, indices);
+        let graph = values.graph();
+        graph.located(|| {
+            graph.name_scope("SparseToDense", || {
+                let indices = match indices.shape().rank() {
+                    Some(0) => indices.reshape([1, 1]),
+                    Some(1) => indices.expand_dims(-1),
+                    Some(_) | None => indices,
+                };
+                let whole = graph.fill(dims, default, values.dtype());
+                let values = match values.shape().rank() {
+                    Some(0) => {
+                        let each = indices.at((Rest, 0)).cast(values.dtype());
+                        graph.apply(Op::BroadcastLike, &[values, each])
+                    }
+                    Some(_) | None => values,
+                };
+                whole.tensor_scatter_update(indices, values)
+            })
+        })
     }
 
     /// Zeros of these extents, with these as updates added at indices of several numbers.
@@ -155,6 +195,30 @@ impl Variable {
     #[track_caller]
     pub fn scatter_sub(self, indices: impl Operand, updates: impl Operand) -> Tensor {
         self.scattered("ScatterSub", ScatterOp::Sub, indices, updates, true)
+    }
+
+    /// w ← w with rows multiplied at these indices, by all updates. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_mul(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterMul", ScatterOp::Mul, indices, updates, true)
+    }
+
+    /// w ← w with rows divided at these indices, by all updates. Floats. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_div(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterDiv", ScatterOp::Div, indices, updates, true)
+    }
+
+    /// w ← w with the larger of the row and all its updates at these indices. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_max(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterMax", ScatterOp::Max, indices, updates, true)
+    }
+
+    /// w ← w with the smaller of the row and all its updates at these indices. The tensor is the new value.
+    #[track_caller]
+    pub fn scatter_min(self, indices: impl Operand, updates: impl Operand) -> Tensor {
+        self.scattered("ScatterMin", ScatterOp::Min, indices, updates, true)
     }
 
     /// As [`Variable::scatter_update`], at indices of several numbers, as [`Indexing::gather_nd`] takes.

@@ -2,6 +2,8 @@
 
 use dormouse_value::Op;
 
+use super::array::Array;
+use super::matrices::scoped;
 use crate::tensor::{Operand, Symbol, Tensor};
 
 /// Which operands of a product are transposed first, in their last two axes.
@@ -28,6 +30,14 @@ pub trait Linalg: Symbol {
         let b = other.tensor_like(a);
         let MatMul { transpose_a, transpose_b } = options;
         a.graph().apply(Op::MatMul { transpose_a, transpose_b }, &[a, b])
+    }
+
+    /// The product with vectors: `[.., n, k] × [.., k] → [.., n]`.
+    #[track_caller]
+    fn matvec(self, vector: impl Operand) -> Tensor {
+        let a = self.tensor();
+        let vector = vector.tensor_like(a);
+        scoped(a.graph(), "matvec", || a.matmul(vector.expand_dims(-1)).squeeze_axes(&[-1]))
     }
 }
 

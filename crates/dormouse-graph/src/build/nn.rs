@@ -6,6 +6,8 @@ use dormouse_value::{BinaryOp, Dim, Op, Padding, PoolOp, Window2d, broadcast_dim
 
 use crate::build::array::{Array, Extents};
 use crate::build::elementwise::Elementwise;
+use crate::build::linalg::Linalg;
+use crate::build::matrices::scoped;
 use crate::build::random::Uniform;
 use crate::build::reduction::{Reduction, keep_dims};
 use crate::node::Output;
@@ -81,11 +83,13 @@ pub trait Nn: Symbol {
     }
 
     /// −Σ labels · ln softmax(logits): logits and labels `[.., c]` → `[..]`. Each row of labels is a distribution. Extents
-    /// of 1 broadcast, where the others' are known.
+    /// of 1 broadcast, where the others' are known; labels of other floats become the logits'.
     #[track_caller]
     fn softmax_cross_entropy(self, labels: impl Operand) -> Tensor {
         let logits = self.tensor();
         let labels = labels.tensor_like(logits);
+        let other = labels.dtype().is_float() && logits.dtype().is_float() && labels.dtype() != logits.dtype();
+        let labels = if other { labels.cast(logits.dtype()) } else { labels };
         let [logits, labels] = beside(logits, labels);
         apply(Op::SoftmaxCrossEntropy, &[logits, labels])
     }
@@ -116,6 +120,45 @@ pub trait Nn: Symbol {
             let size = (-logits.abs()).exp().log1p() + (-logits).relu();
             [(1.0 - labels) * logits, scale * size]
         })
+    }
+
+    /// exp(z) − z y, the loss of counts y where this, z, is the logarithm of the rate. `full` adds Stirling's approximation of
+    /// ln y! where y is above 1.
+    #[track_caller]
+    fn log_poisson_loss(self, targets: impl Operand, full: bool) -> Tensor {
+        let z = self.tensor();
+        let y = targets.tensor_like(z);
+        if z.shape().unify(&y.shape()).is_none() {
+            let told = format!("log_poisson_loss: the targets have shape {}, the logarithms {}", y.shape(), z.shape());
+            return y.poisoned_or(told);
+        }
+        let graph = z.graph();
+        scoped(graph, "log_poisson_loss", || {
+            let loss = z.exp() - z * y;
+            if !full {
+                return loss;
+            }
+            let small = y.greater_equal(0.0) & y.less_equal(1.0);
+            let large = small.select(1.0, y);
+            let stirling = large * large.log() - large + (large * std::f64::consts::TAU).log() * 0.5;
+            loss + small.select(stirling.zeros_like(), stirling)
+        })
+    }
+
+    /// x w + b: `[n, k] × [k, m] + [m] → [n, m]`.
+    #[track_caller]
+    fn xw_plus_b(self, weights: impl Operand, biases: impl Operand) -> Tensor {
+        let x = self.tensor();
+        let (weights, biases) = (weights.tensor_like(x), biases.tensor_like(x));
+        scoped(x.graph(), "xw_plus_b", || x.matmul(weights).bias_add(biases))
+    }
+
+    /// max(x w + b, 0): `[n, k] × [k, m] + [m] → [n, m]`.
+    #[track_caller]
+    fn relu_layer(self, weights: impl Operand, biases: impl Operand) -> Tensor {
+        let x = self.tensor();
+        let (weights, biases) = (weights.tensor_like(x), biases.tensor_like(x));
+        scoped(x.graph(), "relu_layer", || x.matmul(weights).bias_add(biases).relu())
     }
 
     /// x + b, with b `[c]` along the last axis.

@@ -7,6 +7,7 @@ use super::array::Array;
 use super::elementwise::Elementwise;
 use super::functions::composed;
 use super::indexing::Indexing;
+use super::matrices::scoped;
 use crate::tensor::{Operand, Symbol, Tensor};
 
 macro_rules! segments {
@@ -73,6 +74,30 @@ pub trait Segments: Symbol {
         })
     }
 
+    /// As [`Segments::segment_sum`] of the rows at these indices, i32 or i64: `x [r, i..], indices [m], segments [m] → [n, i..]`.
+    #[track_caller]
+    fn sparse_segment_sum(self, indices: impl Symbol, segments: Tensor, n: usize) -> Tensor {
+        let (x, indices) = (self.tensor(), indices.tensor());
+        scoped(x.graph(), "SparseSegmentSum", || x.gather(indices).segment_sum(segments, n))
+    }
+
+    /// As [`Segments::segment_mean`] of the rows at these indices. Floats.
+    #[track_caller]
+    fn sparse_segment_mean(self, indices: impl Symbol, segments: Tensor, n: usize) -> Tensor {
+        let (x, indices) = (self.tensor(), indices.tensor());
+        scoped(x.graph(), "SparseSegmentMean", || x.gather(indices).segment_mean(segments, n))
+    }
+
+    /// As [`Segments::sparse_segment_sum`], over the root of the number of a segment's rows. Floats.
+    #[track_caller]
+    fn sparse_segment_sqrt_n(self, indices: impl Symbol, segments: Tensor, n: usize) -> Tensor {
+        let (x, indices) = (self.tensor(), indices.tensor());
+        scoped(x.graph(), "SparseSegmentSqrtN", || {
+            let rows = x.gather(indices);
+            rows.segment_sum(segments, n) / counts(rows, segments, n).sqrt()
+        })
+    }
+
     /// How often each number below `length` is among these integers, as an i32 vector. Larger numbers are not counted, a
     /// negative one fails the run.
     #[track_caller]
@@ -102,12 +127,22 @@ pub trait Segments: Symbol {
             return x.poisoned_or(format!("histogram_fixed_width: from {low} to {high} there are no {bins} bins"));
         }
         composed(x, "histogram_fixed_width", |own| {
-            let place = (x.cast(DType::F64) - low) / ((high - low) / bins as f64);
-            let bin = place.maximum(0.0).minimum((bins - 1) as f64);
+            let bin = binned(x, low, high, bins);
             // The run fails of what lies in no bin.
             let bin = bin.equal(bin).select(bin, bins as f64).cast(DType::I64);
             own(sums(bins), &[x.ones_like().cast(DType::I32), bin])
         })
+    }
+
+    /// In which of `bins` bins of one width from `low` to `high` each number lies, in i32. Numbers outside are in the outermost
+    /// bins, a NaN is in the first.
+    #[track_caller]
+    fn histogram_fixed_width_bins(self, low: f64, high: f64, bins: usize) -> Tensor {
+        let x = self.tensor();
+        if low.is_nan() || high.is_nan() || low >= high || bins == 0 {
+            return x.poisoned_or(format!("histogram_fixed_width_bins: from {low} to {high} there are no {bins} bins"));
+        }
+        composed(x, "histogram_fixed_width_bins", |own| own(Op::Cast { to: DType::I32 }, &[binned(x, low, high, bins)]))
     }
 
     /// How often each prediction was made of each label, `[n] × [n] → [classes, classes]`, in i32: rows are labels, columns
@@ -138,6 +173,13 @@ impl<S: Symbol> Segments for S {}
 #[track_caller]
 fn reduce(x: Tensor, segments: Tensor, op: SegmentOp, n: usize, sorted: bool) -> Tensor {
     x.graph().apply(Op::Segment { op, segments: n as u64, sorted }, &[x, segments])
+}
+
+/// The bins that numbers lie in, as numbers; NaN of NaN.
+#[track_caller]
+fn binned(x: Tensor, low: f64, high: f64, bins: usize) -> Tensor {
+    let place = (x.cast(DType::F64) - low) / ((high - low) / bins as f64);
+    place.maximum(0.0).minimum((bins - 1) as f64)
 }
 
 fn sums(n: usize) -> Op {

@@ -156,6 +156,18 @@ pub trait Statistics: Symbol {
         })
     }
 
+    /// x over its norm along these axes, and the norm, whose axes stay: TensorFlow's `linalg.normalize`.
+    #[track_caller]
+    fn normalize(self, norm: Norm, axes: impl Into<Axes>) -> (Tensor, Tensor) {
+        let x = self.tensor();
+        x.graph().located(|| {
+            x.graph().name_scope("normalize", || {
+                let norm = x.norm_over(norm, super::reduction::keep_dims(axes));
+                (x / norm, norm)
+            })
+        })
+    }
+
     /// The vectors at right angles to pairs of vectors of 3 elements, along the last axis: `[.., 3] × [.., 3] → [.., 3]`.
     #[track_caller]
     fn cross(self, other: impl Operand) -> Tensor {

@@ -89,6 +89,9 @@ pub(super) fn scatter_nd(op: ScatterOp, batch_dims: u32, x: &Fact, indices: &Fac
     if x.dtype == DType::Bool && op != ScatterOp::Update {
         return Err("takes numbers, not bool".to_owned());
     }
+    if op == ScatterOp::Div && !x.dtype.is_float() {
+        return Err(format!("divides floats, not {}", x.dtype));
+    }
     let places = gather_nd(batch_dims, x, indices)?;
     if updates.shape.unify(&places[0].shape).is_none() {
         let expected = &places[0].shape;

@@ -95,7 +95,9 @@ exemplars!(distributions: Distribution {
     } = "08000000000000e03f000000000000f03f00000000000000400000000000000000000000000000f03f0901",
 });
 
-exemplars!(scatters: ScatterOp { Update = "00", Add = "01", Sub = "02", });
+exemplars!(scatters: ScatterOp {
+    Update = "00", Add = "01", Sub = "02", Mul = "03", Div = "04", Max = "05", Min = "06",
+});
 
 exemplars!(parts: Part {
     Index(-1) = "0001", Range { begin: Some(1), end: None, step: -2 } = "0101020003", NewAxis = "02", Rest = "03",

@@ -3,6 +3,8 @@
 //! A separate file because it writes by index: every place is changed by one tile, in the order of the updates, so that
 //! neither sums nor the last of several updates depend on the threads.
 
+use std::cmp::Ordering;
+
 use dormouse_value::{DType, Element, ScatterOp};
 use smallvec::SmallVec;
 
@@ -31,6 +33,9 @@ pub(crate) fn scatter_nd(
     }
     if x.dtype == DType::Bool && op != ScatterOp::Update {
         return Err(KernelError::new(format!("{OP}: booleans do not add up")));
+    }
+    if op == ScatterOp::Div && !x.dtype.is_float() {
+        return Err(KernelError::new(format!("{OP}: divides floats, not {}", x.dtype)));
     }
     let bytes = (2 * output.bytes() + 3 * updates.bytes() + indices.bytes()) as f64;
     let rows = places.batch.saturating_mul(places.count) as f64;
@@ -72,7 +77,7 @@ pub(super) trait Scattered: Element {
 }
 
 macro_rules! scattered {
-    ($($type:ty: $x:ident, $u:ident => $sub:expr;)*) => { $(
+    ($($type:ty: $x:ident, $u:ident => $sub:expr, $mul:expr, $div:expr;)*) => { $(
         impl Scattered for $type {
             fn changed(self, op: ScatterOp, $u: Self) -> Self {
                 let $x = self;
@@ -80,18 +85,29 @@ macro_rules! scattered {
                     ScatterOp::Update => $u,
                     ScatterOp::Add => self.plus($u),
                     ScatterOp::Sub => $sub,
+                    ScatterOp::Mul => $mul,
+                    ScatterOp::Div => $div,
+                    ScatterOp::Max => beyond($x, $u, Ordering::Greater),
+                    ScatterOp::Min => beyond($x, $u, Ordering::Less),
                 }
             }
         }
     )* };
 }
 scattered! {
-    f32: x, u => x - u;
-    f64: x, u => x - u;
-    i32: x, u => x.wrapping_sub(u);
-    i64: x, u => x.wrapping_sub(u);
-    u8: x, u => x.wrapping_sub(u);
-    u64: x, u => x.wrapping_sub(u);
+    f32: x, u => x - u, x * u, x / u;
+    f64: x, u => x - u, x * u, x / u;
+    i32: x, u => x.wrapping_sub(u), x.wrapping_mul(u), x.checked_div(u).unwrap_or(x);
+    i64: x, u => x.wrapping_sub(u), x.wrapping_mul(u), x.checked_div(u).unwrap_or(x);
+    u8: x, u => x.wrapping_sub(u), x.wrapping_mul(u), x.checked_div(u).unwrap_or(x);
+    u64: x, u => x.wrapping_sub(u), x.wrapping_mul(u), x.checked_div(u).unwrap_or(x);
+}
+
+/// The update where it lies on that side of the element, or is NaN.
+fn beyond<T: Copy + PartialOrd>(x: T, update: T, side: Ordering) -> T {
+    let number = |x: T| x.partial_cmp(&x).is_some();
+    let taken = update.partial_cmp(&x) == Some(side) || number(x) && !number(update);
+    if taken { update } else { x }
 }
 
 impl ScatterNd {
@@ -171,15 +187,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::testing::{Array, any_dims, any_dtype, error, fit, indices, run, run_in_place, scattered};
+    use super::Scattered;
     use crate::Spec;
 
     proptest! {
         #[test]
         fn updates_go_where_indices_name(
             dims in any_dims(), dtype in any_dtype(), batch in 0..3_usize, depth in 0..3_usize,
-            at in prop::collection::vec(0..5_usize, 0..3), which in 0..3_usize, seed in any::<u64>(),
+            at in prop::collection::vec(0..5_usize, 0..3), which in 0..5_usize, seed in any::<u64>(),
         ) {
-            let op = [ScatterOp::Update, ScatterOp::Add, ScatterOp::Sub][which];
+            let ops = [ScatterOp::Update, ScatterOp::Add, ScatterOp::Sub, ScatterOp::Max, ScatterOp::Min];
+            let op = ops[which];
             prop_assume!(dtype != DType::Bool && dtype.wide() == dtype || op == ScatterOp::Update);
             prop_assume!(batch + depth <= dims.len() && dims[batch..batch + depth].iter().all(|n| *n > 0));
             let (outer, extents, inner) = (&dims[..batch], &dims[batch..batch + depth], &dims[batch + depth..]);
@@ -202,6 +220,9 @@ mod tests {
                     ScatterOp::Update => update,
                     ScatterOp::Add => old + update,
                     ScatterOp::Sub => old - update,
+                    ScatterOp::Max => old.max(update),
+                    ScatterOp::Min => old.min(update),
+                    ScatterOp::Mul | ScatterOp::Div => unreachable!("not drawn"),
                 });
             }
             let op = Op::ScatterNd { op, batch_dims: batch as u32 };
@@ -218,6 +239,20 @@ mod tests {
         let x = Array::counting(DType::F32, &[4]);
         assert_eq!(run(&op, &[&x, &none, &Array::counting(DType::F32, &[0])], &x.spec).unwrap(), x.numbers);
         assert!(run_in_place_is_taken(&op));
+    }
+
+    #[test]
+    fn products_quotients_and_nans_are_as_numbers_have_them() {
+        let changed = |op: ScatterOp, x: f32, u: f32| x.changed(op, u);
+        assert_eq!(changed(ScatterOp::Mul, 3.0, -0.5), -1.5);
+        assert_eq!(changed(ScatterOp::Div, 3.0, -0.5), -6.0);
+        assert_eq!(7_u8.changed(ScatterOp::Mul, 100), 188);
+        for op in [ScatterOp::Max, ScatterOp::Min] {
+            assert!(changed(op, f32::NAN, 1.0).is_nan() && changed(op, 1.0, f32::NAN).is_nan());
+        }
+        let (x, at) = (Array::counting(DType::I32, &[2]), Array::new(DType::I32, &[1, 1], [0]));
+        let op = Op::ScatterNd { op: ScatterOp::Div, batch_dims: 0 };
+        assert!(run(&op, &[&x, &at, &Array::counting(DType::I32, &[1])], &x.spec).is_err());
     }
 
     /// Without indices the buffer stays what it is.

@@ -341,6 +341,14 @@ pub enum ScatterOp {
     Add,
     /// The update is subtracted; integers wrap.
     Sub,
+    /// The element is multiplied by the update; integers wrap.
+    Mul,
+    /// The element is divided by the update. Floats.
+    Div,
+    /// The larger stays; NaN where either is.
+    Max,
+    /// The smaller stays; NaN where either is.
+    Min,
 }
 
 /// What a random node draws from. Not an [`Op`](super::Op): it has a state, the counter of its generator.
