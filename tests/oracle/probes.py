@@ -474,7 +474,7 @@ FURTHER = {
     "dynamic_partition": partition,
     "dynamic_stitch": stitched,
     "difference": lambda a, x, y: list(tf.setdiff1d(x, y)),
-    "gather_batched": lambda a, x, i: tf.gather(x, i, axis=a["axis"], batch_dims=a["axis"]),
+    "gather_batched": lambda a, x, i: tf.gather(x, i, axis=a["axis"], batch_dims=a["batch"]),
     "outer": lambda a, x, y: tf.tensordot(x, y, 0),
     "euclidean_norm": lambda a, x: tf.math.reduce_euclidean_norm(x, axis=a.get("axes"), keepdims=bool(a.get("keep"))),
 }
@@ -600,6 +600,13 @@ def further():
             emit("euclidean_norm", array(dtype, shape, 0.0), axes=some_axes(len(shape)), keep=chance(0.4))
     for h, w, size in ((4, 6, [3, 3]), (5, 3, [7, 4]), (2, 9, [4, 4]), (3, 3, [6, 6]), (7, 5, [3, 8])):
         emit("resize_with_pad", array("f32", [1, h, w, 2], 0.0), size=size)
+    SMOOTH.add("gather_batched")
+    for _ in range(24):
+        shape = dims(rng.randint(1, 4), least=1)
+        along = rng.randrange(len(shape))
+        batch = rng.randint(0, along)
+        at = [*shape[:batch], *dims(rng.randint(0, 2))]
+        emit("gather_batched", array(rng.choice([*FLOATS, "i32", "u8", "bool"]), shape), whole(at, 0, shape[along] - 1, rng.choice(ints)), axis=along - len(shape) if chance(0.4) else along, batch=batch)
     # Labels take the logits' dtype.
     emit("softmax_cross_entropy", array("f64", [2, 3], 0.0), np.float32([[0.25, 0.5, 0.25], [1, 0, 0]]))
 

@@ -28,6 +28,48 @@ pub trait Indexing: Symbol {
         x.graph().apply(Op::GatherNd { batch_dims }, &[x, indices])
     }
 
+    /// As [`gather_axis`](Array::gather_axis), each part along the first `batch_dims` axes with indices of its own:
+    /// `x [b.., o.., n, i..], indices [b.., k..] → [b.., o.., k.., i..]`. The axis is none of the first ones. Both ranks must be
+    /// known.
+    #[track_caller]
+    fn gather_batched(self, indices: impl Operand, axis: i32, batch_dims: u32) -> Tensor {
+        let x = self.tensor();
+        let (at, indices, batch) = (Location::caller(), indices_of(x, indices), batch_dims as usize);
+        let ranks = x.shape().rank().zip(indices.shape().rank());
+        let found = ranks.and_then(|(rank, of_indices)| {
+            let along = usize::try_from(i64::from(axis) + if axis < 0 { rank as i64 } else { 0 }).ok()?;
+            (batch <= along && along < rank && batch <= of_indices).then_some((along, rank, of_indices - batch))
+        });
+        let Some((along, rank, count)) = found else {
+            return x.poisoned_or(format!(
+                "gather_batched: axis {axis} of {} does not go with {batch_dims} first axes of indices {}",
+                x.shape(),
+                indices.shape()
+            ));
+        };
+        let graph = x.graph();
+        graph.located(|| {
+            graph.composite(at, "GatherV2", |own| {
+                let indices = indices.expand_dims(-1);
+                let moved = (0..batch).chain([along]).chain(batch..along).chain(along + 1..rank).map(|i| i as u32);
+                let x = if along == batch { x } else { x.transpose_axes(&moved.collect::<Vec<u32>>()) };
+                let op = Op::GatherNd { batch_dims };
+                if along == batch {
+                    let node = graph.push_op(at, own, op, &[x, indices]);
+                    return Tensor::new(graph.handle(), Output { node, port: 0 });
+                }
+                // What was taken stands before the axes that were before it.
+                let taken = graph.apply(op, &[x, indices]);
+                let others = along - batch;
+                let all = rank - 1 + count;
+                let back = (0..batch).chain(batch + count..batch + count + others).chain(batch..batch + count);
+                let perm = back.chain(batch + count + others..all).map(|i| i as u32).collect();
+                let node = graph.push_op(at, own, Op::Transpose { perm }, &[taken]);
+                Tensor::new(graph.handle(), Output { node, port: 0 })
+            })
+        })
+    }
+
     /// Of each row, the elements at its own indices: `x [b.., n, i..], indices [b.., k] → [b.., k, i..]`, where b are all
     /// axes of the indices but the last. An index outside fails the run.
     #[track_caller]
