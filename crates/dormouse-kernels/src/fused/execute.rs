@@ -15,6 +15,9 @@ use super::{Instruction, Lowered, TILE, dtype_of, registers};
 const FAR: usize = 1 << 20;
 /// How many tiles ahead.
 const AHEAD: usize = 2;
+/// Nanoseconds of an element's instructions from which on fetching ahead pays. Loops that do less wait for memory anyhow, and the
+/// machine foresees what they read: fetches would only be in the way.
+const COSTLY: f64 = 0.5;
 
 /// An output: the slot of its value, and which inputs may share its buffer.
 #[derive(Debug)]
@@ -82,9 +85,10 @@ impl Fused {
             })
             .collect();
         let count = lowered.instructions.len().max(1);
+        let costly = lowered.nanos >= COSTLY;
         let far = |(input, Input { source, size, .. }): (usize, &Input)| {
             let share = (TILE * size).div_ceil(count).next_multiple_of(prefetch::LINE);
-            (*source == Source::Direct && len * size >= FAR).then_some(Far { input, size: *size, share })
+            (costly && *source == Source::Direct && len * size >= FAR).then_some(Far { input, size: *size, share })
         };
         let far = inputs.iter().enumerate().filter_map(far).collect();
         let registers: Vec<usize> = assigned.into_iter().map(|k| register(k as usize)).collect();
