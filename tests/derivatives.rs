@@ -179,6 +179,24 @@ fn products_of_segments_have_third_derivatives_at_zeros() {
     }
 }
 
+/// The kernel looks at one half of a matrix, so differences tell only of matrices that stay symmetric.
+#[test]
+fn factors_of_symmetric_matrices_have_second_gradients() {
+    let graph = Graph::new();
+    let x = graph.constant([[1.0, 0.3, -0.2], [0.5, 1.2, 0.1], [-0.4, 0.7, 0.9]]);
+    let weights = graph.constant([[0.7, 2.0, -3.0], [1.1, -0.6, 0.5], [-0.8, 0.4, 1.3]]);
+    let symmetric = x.matmul(x.matrix_transpose()) + graph.eye_with(&[], 3, 3, DType::F64);
+    let y = (symmetric.cholesky() * weights).sum();
+    let [dx] = gradients(y, [x]);
+    let z = (dx.sin() * weights).sum();
+    let mut session = Session::new(&graph).unwrap();
+    let (first, second) =
+        (check_gradients(&mut session, y, [x], &feeds![]), check_gradients(&mut session, z, [x], &feeds![]));
+    for found in [first.unwrap(), second.unwrap()] {
+        assert!(found.error < 1e-6, "{found}");
+    }
+}
+
 /// As TensorFlow's: the sign is the same all around.
 #[test]
 fn the_sign_of_a_determinant_has_no_slope() {
