@@ -251,24 +251,28 @@ counts! {
 /// The part of those said to be so that are. TensorFlow's `metrics.precision`.
 #[track_caller]
 pub fn precision(labels: impl Symbol, predictions: impl Symbol, weights: Option<Tensor>) -> Streaming {
-    let (labels, said) = (labels.tensor(), predictions.tensor());
-    let graph = said.graph();
-    let cases = [("true_positives", true, true), ("false_positives", false, true)];
-    graph.located(|| {
-        let sums = || counted("precision", labels, said, weights, cases);
-        kept(graph, "precision", sums, |[right, wrong]| right.div_no_nan(right + wrong))
-    })
+    found("precision", ("false_positives", false, true), labels.tensor(), predictions.tensor(), weights)
 }
 
 /// The part of those that are so that are said to be. TensorFlow's `metrics.recall`.
 #[track_caller]
 pub fn recall(labels: impl Symbol, predictions: impl Symbol, weights: Option<Tensor>) -> Streaming {
-    let (labels, said) = (labels.tensor(), predictions.tensor());
+    found("recall", ("false_negatives", true, false), labels.tensor(), predictions.tensor(), weights)
+}
+
+/// How many are rightly said to be so, of these and those of another case.
+#[track_caller]
+fn found(
+    name: &str,
+    others: (&'static str, bool, bool),
+    labels: Tensor,
+    said: Tensor,
+    weights: Option<Tensor>,
+) -> Streaming {
     let graph = said.graph();
-    let cases = [("true_positives", true, true), ("false_negatives", true, false)];
     graph.located(|| {
-        let sums = || counted("recall", labels, said, weights, cases);
-        kept(graph, "recall", sums, |[right, missed]| right.div_no_nan(right + missed))
+        let sums = || counted(name, labels, said, weights, [("true_positives", true, true), others]);
+        kept(graph, name, sums, |[right, wrong]| right.div_no_nan(right + wrong))
     })
 }
 
